@@ -19,8 +19,8 @@
 
 #include <mimalloc.h>
 
+#include <atomic>
 #include <cstdint>
-#include <cstring>
 
 #include "base/assert.hpp"
 
@@ -39,9 +39,11 @@ class Cells {
   // Position of the first cell with these hash bits for which same(number) holds.
   template <class Same>
   std::uint32_t find(std::uint32_t hash, Same&& same) const noexcept {
-    if (cells_ == nullptr) return kNotFound;
-    for (std::uint32_t at = home(hash, capacity_); at < capacity_ + kSlack; ++at) {
-      const Cell cell = cells_[at];
+    const Cell* cells = cells_;
+    if (cells == nullptr) return kNotFound;
+    const std::uint32_t capacity = capacity_;
+    for (std::uint32_t at = home(hash, capacity); at < capacity + kSlack; ++at) {
+      const Cell cell = cells[at];
       if (cell.number == kEmpty || cell.hash > hash) return kNotFound;
       if (cell.hash == hash && same(cell.number)) return at;
     }
@@ -80,7 +82,8 @@ class Cells {
   }
 
   void prefetch(std::uint32_t hash) const noexcept {
-    if (cells_ != nullptr) __builtin_prefetch(&cells_[home(hash, capacity_)]);
+    const Cell* cells = cells_;
+    if (cells != nullptr) __builtin_prefetch(cells + home(hash, capacity_));
   }
 
   std::uint32_t count() const noexcept { return count_; }
@@ -145,8 +148,24 @@ class Cells {
     return true;
   }
 
-  Cell* cells_ = nullptr;
-  std::uint32_t capacity_ = 0;
+  // A word that prefetch() reads without the lock, for an address it only hints
+  // at: relaxed suffices, a stale or torn pair costs a needless fetch. Everything
+  // else reads and writes it under the stripe's lock.
+  template <class T>
+  class Hint {
+   public:
+    operator T() const noexcept { return value_.load(std::memory_order_relaxed); }
+    Hint& operator=(T value) noexcept {
+      value_.store(value, std::memory_order_relaxed);
+      return *this;
+    }
+
+   private:
+    std::atomic<T> value_{};
+  };
+
+  Hint<Cell*> cells_;
+  Hint<std::uint32_t> capacity_;
   std::uint32_t count_ = 0;
 };
 
