@@ -58,7 +58,7 @@ class Parser {
  private:
   Error bad(std::string_view why) const {
     return {.code = Code::invalid_argument,
-            .message = "bad duration " + quoted(text_) + ": " + std::string(why)};
+            .message = "bad duration " + in_quotes(text_) + ": " + std::string(why)};
   }
 
   bool at_end() const noexcept { return at_ == text_.size(); }
@@ -148,7 +148,7 @@ class Parser {
     for (std::size_t i = 0; i < units.size(); ++i) {
       if (units[i].name != name) continue;
       if (i < next_unit) {
-        return bad("unit " + quoted(name) +
+        return bad("unit " + in_quotes(name) +
                    " is out of order; expected each unit at most once, "
                    "largest first");
       }
@@ -159,7 +159,7 @@ class Parser {
     if (name == "M" && text_[0] == 'P') {
       return bad("months have no fixed length; use days, or PT for minutes");
     }
-    return bad("unknown unit " + quoted(name) + "; expected one of " + names(units));
+    return bad("unknown unit " + in_quotes(name) + "; expected one of " + names(units));
   }
 
   static std::string names(std::span<const Unit> units) {
@@ -190,7 +190,7 @@ class Parser {
     sum_ += whole * length + scaled;  // < 2^63 * 2^55 + ...: no overflow
     if (!fits || sum_ > kNever) {
       return {.code = Code::out_of_range,
-              .message = "duration " + quoted(text_) + " is too long: expected at most 292y"};
+              .message = "duration " + in_quotes(text_) + " is too long: expected at most 292y"};
     }
     return {};
   }

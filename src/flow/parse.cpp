@@ -23,7 +23,7 @@ constexpr std::array<std::string_view, 5> kFlowKeys{"close", "dedupe", "done", "
 constexpr std::string_view kWhere = "[flow]";
 
 Error read_flow(const Value& table, StageLists& stages, Definition& out) {
-  if (Error error = check_keys(table, kWhere, kFlowKeys); error) return error;
+  if (Error error = check_keys(table, "in [flow]", kFlowKeys); error) return error;
   const Entry* name = table.find("name");
   if (name == nullptr) return refuse(table.at, "[flow] has no 'name'; expected a string");
   if (Error error = read_name(name->value, label("name", kWhere), out.name); error) return error;
@@ -54,7 +54,7 @@ Error read_flow(const Value& table, StageLists& stages, Definition& out) {
 }
 
 Error read_rules(const Value& value, StageLists& stages, Definition& out) {
-  constexpr std::string_view kExpected = "tables, each under [[rule]]";
+  constexpr std::string_view kExpected = "an array of tables, each under [[rule]]";
   if (value.type != Type::array) return wrong_type(value, "'rule'", kExpected);
   if (value.items.size() > kMaxRules) {
     return refuse(value.items[kMaxRules].at,
@@ -71,7 +71,7 @@ Error read_rules(const Value& value, StageLists& stages, Definition& out) {
     const Position at = table.find("name")->value.at;
     const auto [first, fresh] = lines.emplace(rule.name, at.line);
     if (!fresh) {
-      return refuse(at, "duplicate rule " + quoted(rule.name) + "; the first is at line " +
+      return refuse(at, "duplicate rule " + in_quotes(rule.name) + "; the first is at line " +
                             std::to_string(first->second));
     }
   }
@@ -82,12 +82,13 @@ Error parse_checked(std::string_view text, Definition& out) {
   if (Error error = check_text(text); error) return error;
   Value document;
   if (Error error = read_document(text, document); error) return error;
-  if (Error error = check_keys(document, "the top level", kTopKeys); error) return error;
+  if (Error error = check_keys(document, "at the top level", kTopKeys); error) return error;
 
   Definition made;
   StageLists stages;
   const Entry* flow = document.find("flow");
-  if (flow == nullptr) return refuse({}, "no [flow] table; expected [flow] with a 'name'");
+  if (flow == nullptr)
+    return refuse({}, "no [flow] table; expected [flow] with 'name' and 'stages'");
   if (flow->value.type != Type::table) {
     return wrong_type(flow->value, "'flow'", "one table under [flow]");
   }

@@ -22,17 +22,17 @@ constexpr std::array<std::string_view, 9> kLater{"annotations",   "labels",  "ma
 }  // namespace
 
 std::string label(std::string_view key, std::string_view where) {
-  return quoted(key) + " of " + std::string(where);
+  return in_quotes(key) + " of " + std::string(where);
 }
 
-Error check_keys(const Value& table, std::string_view where,
+Error check_keys(const Value& table, std::string_view place,
                  std::span<const std::string_view> known) {
   for (const Entry& entry : table.entries) {
     if (std::find(known.begin(), known.end(), entry.key) != known.end()) continue;
     if (std::find(kLater.begin(), kLater.end(), entry.key) != kLater.end()) {
-      return refuse(entry.at, quoted(entry.key) + " is not supported by this version");
+      return refuse(entry.at, in_quotes(entry.key) + " is not supported by this version");
     }
-    return refuse(entry.at, "unknown key " + quoted(entry.key) + " in " + std::string(where) +
+    return refuse(entry.at, "unknown key " + in_quotes(entry.key) + " " + std::string(place) +
                                 "; expected one of: " + listed(known) +
                                 suggestion(entry.key, known));
   }
@@ -59,7 +59,7 @@ Error read_name(const Value& value, std::string_view what, std::string& out) {
     return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
   });
   if (control || find_bad_utf8(name) != std::string::npos) {
-    return refuse(value.at, std::string(what) + " holds a control character: " + quoted(name) +
+    return refuse(value.at, std::string(what) + " holds a control character: " + in_quotes(name) +
                                 "; expected printable UTF-8");
   }
   out = name;
@@ -81,7 +81,8 @@ Error read_duration(const Value& value, std::string_view part, std::string_view 
     return refuse(value.at, std::string(what) + ": " + error.message);
   }
   if (error || length < kMinWithin || length > kMaxWithin) {
-    return refuse(value.at, std::string(what) + " must be 1ms to 100y, got " + quoted(value.text));
+    return refuse(value.at,
+                  std::string(what) + " must be 1ms to 100y, got " + in_quotes(value.text));
   }
   out = length;
   return {};

@@ -22,8 +22,8 @@ namespace warden::flow {
 // "'within' of rule 'total'": how messages name a value.
 std::string label(std::string_view key, std::string_view where);
 
-// Refuses the first key that is not of `known`.
-Error check_keys(const Value& table, std::string_view where,
+// Refuses the first key that is not of `known`; `place` is such as "in [flow]".
+Error check_keys(const Value& table, std::string_view place,
                  std::span<const std::string_view> known);
 
 // "'within' of rule 'total' must be ..., got an integer".

@@ -45,22 +45,22 @@ class RuleReader {
 
   Error missing(std::string_view key, std::string_view expected) const {
     return refuse(table_.at,
-                  where_ + " has no " + quoted(key) + "; expected " + std::string(expected));
+                  where_ + " has no " + in_quotes(key) + "; expected " + std::string(expected));
   }
 
   Error not_for_kind(const Entry& entry, std::string_view why) const {
     return refuse(entry.at, where_ + " of kind " + std::string(kind_name()) + " takes no " +
-                                quoted(entry.key) + ": " + std::string(why));
+                                in_quotes(entry.key) + ": " + std::string(why));
   }
 
   Error name() {
     const Entry* entry = table_.find("name");
     if (entry != nullptr) {
       if (Error error = read_name(entry->value, what("name"), out_.name); error) return error;
-      where_ = "rule " + quoted(out_.name);
+      where_ = "rule " + in_quotes(out_.name);
     }
     // Unknown keys before the missing name: it may be that key, misspelt.
-    if (Error error = check_keys(table_, where_, kKeys); error) return error;
+    if (Error error = check_keys(table_, "in " + where_, kKeys); error) return error;
     return entry != nullptr ? Error{} : missing("name", "a name of its own");
   }
 
@@ -79,7 +79,7 @@ class RuleReader {
     const auto found = std::find(words.begin(), words.end(), value.text);
     if (found == words.end()) {
       return refuse(value.at, what + " must be one of: " + listed(words) + ", got " +
-                                  quoted(value.text) + suggestion(value.text, words));
+                                  in_quotes(value.text) + suggestion(value.text, words));
     }
     index = static_cast<std::size_t>(found - words.begin());
     return {};
@@ -150,14 +150,14 @@ class RuleReader {
       if (point) ++decimals;
     }
     if (!good) {
-      return refuse(value.at, what("warn_at") + ": bad share " + quoted(value.text) +
+      return refuse(value.at, what("warn_at") + ": bad share " + in_quotes(value.text) +
                                   "; expected a percentage such as 80% or 99.5%, at most 4 "
                                   "decimals");
     }
     for (; decimals < 4; ++decimals) ppm *= 10;
     if (ppm == 0 || ppm >= kWholePpm) {
       return refuse(value.at, what("warn_at") + " must be more than 0% and less than 100%, got " +
-                                  quoted(value.text));
+                                  in_quotes(value.text));
     }
     out_.warn_share_ppm = static_cast<std::uint32_t>(ppm);
     return {};
@@ -166,7 +166,7 @@ class RuleReader {
   Error shorter_than_within(const Value& value, std::string_view key, Nanos length) const {
     if (out_.within == 0 || length < out_.within) return {};
     return refuse(value.at, what(key) + " must be shorter than 'within' (" +
-                                format_duration(out_.within) + "), got " + quoted(value.text));
+                                format_duration(out_.within) + "), got " + in_quotes(value.text));
   }
 
   Error escalate() {
@@ -182,13 +182,13 @@ class RuleReader {
       if (item.type != Type::string) return wrong_type(item, what("escalate"), kExpected);
       if (!item.text.starts_with('+')) {
         return refuse(item.at, what("escalate") + " must be " + std::string(kExpected) + ", got " +
-                                   quoted(item.text));
+                                   in_quotes(item.text));
       }
       Nanos after = 0;
       const std::string_view part = std::string_view(item.text).substr(1);
       if (Error error = read_duration(item, part, what("escalate"), after); error) return error;
       if (!out_.escalate.empty() && after <= out_.escalate.back()) {
-        return refuse(item.at, what("escalate") + " must ascend: " + quoted(item.text) +
+        return refuse(item.at, what("escalate") + " must ascend: " + in_quotes(item.text) +
                                    " is not after '+" + format_duration(out_.escalate.back()) +
                                    "'");
       }
@@ -208,15 +208,15 @@ class RuleReader {
     const Value& value = entry->value;
     if (value.type == Type::string) return one_severity(value, out_.breach_severity);
     if (value.type != Type::array) {
-      return wrong_type(value, what("severity"), "a severity or an array of one for each level");
+      return wrong_type(value, what("severity"),
+                        "one of: " + listed(kSeverities) + ", or an array with one for each level");
     }
     const bool warns = out_.warn_share_ppm != 0 || out_.warn_lead != 0;
     const std::size_t levels = (warns ? 1 : 0) + 1 + out_.escalate.size();
     if (value.items.size() != levels) {
       return refuse(value.at, what("severity") + " has " + std::to_string(value.items.size()) +
-                                  " entries; expected " + std::to_string(levels) + " (" +
-                                  (warns ? "warning, " : "") + "breach, " +
-                                  std::to_string(out_.escalate.size()) + " escalations)");
+                                  " entries; expected " + std::to_string(levels) + ": " +
+                                  level_names(warns));
     }
     std::size_t next = 0;
     if (warns) {
@@ -227,6 +227,14 @@ class RuleReader {
       if (Error error = one_severity(value.items[next++], level); error) return error;
     }
     return {};
+  }
+
+  // "warning, breach, 2 escalations": the levels of this rule.
+  std::string level_names(bool warns) const {
+    std::string names = warns ? "warning, breach" : "breach";
+    if (out_.escalate.empty()) return names;
+    names += ", " + std::to_string(out_.escalate.size()) + " escalation";
+    return out_.escalate.size() == 1 ? names : names + "s";
   }
 
   Error one_severity(const Value& value, Severity& out) const {

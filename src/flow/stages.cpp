@@ -26,7 +26,7 @@ Error StageLists::read_closed_list(const Value& value, Definition& out) {
   if (value.type == Type::string) {
     if (value.text != "any") {
       return refuse(value.at, std::string(kWhat) + " must be " + std::string(kExpected) + ", got " +
-                                  quoted(value.text));
+                                  in_quotes(value.text));
     }
     out.any_stages = true;
     return {};
@@ -37,7 +37,7 @@ Error StageLists::read_closed_list(const Value& value, Definition& out) {
     std::string name;
     if (Error error = read_name(item, "stage name in 'stages'", name); error) return error;
     if (!seen.insert(item.text).second) {
-      return refuse(item.at, "duplicate stage " + quoted(name) + " in 'stages'");
+      return refuse(item.at, "duplicate stage " + in_quotes(name) + " in 'stages'");
     }
     if (out.stages.size() == kMaxStages) return too_many(item.at);
     out.stages.push_back(std::move(name));
@@ -60,7 +60,7 @@ Error StageLists::note(const Value& value, std::string what, std::vector<StageNo
     for (const Value& item : value.items) {
       if (Error error = read_name(item, item_what, name); error) return error;
       if (!seen.insert(item.text).second) {
-        return refuse(item.at, "duplicate stage " + quoted(item.text) + " in " + what);
+        return refuse(item.at, "duplicate stage " + in_quotes(item.text) + " in " + what);
       }
       mentions_.push_back({item.text, item.at, list});
     }
@@ -90,9 +90,7 @@ Error StageLists::resolve(Definition& definition) {
     auto found = numbers.find(mention.name);
     if (found == numbers.end()) {
       if (!definition.any_stages) {
-        return refuse(mention.at,
-                      "unknown stage " + quoted(mention.name) + " in " + lists_[mention.list].what +
-                          "; expected one of: " + listed(known) + suggestion(mention.name, known));
+        return unknown(mention, known);
       }
       if (numbers.size() == kMaxStages) return too_many(mention.at);
       definition.stages.emplace_back(mention.name);
@@ -107,13 +105,21 @@ Error StageLists::resolve(Definition& definition) {
   return {};
 }
 
+Error StageLists::unknown(const Mention& mention, std::span<const std::string_view> known) const {
+  std::string message =
+      "unknown stage " + in_quotes(mention.name) + " in " + lists_[mention.list].what;
+  if (known.empty()) return refuse(mention.at, message + "; expected none: 'stages' is empty");
+  return refuse(mention.at,
+                message + "; expected one of: " + listed(known) + suggestion(mention.name, known));
+}
+
 Error StageLists::check_overlap(const Pair& pair, const Definition& definition) const {
   for (const Mention& mention : mentions_) {
     const List& list = lists_[mention.list];
     if (list.into != pair.second) continue;
     const StageNo stage = definition.find_stage(mention.name);
     if (std::binary_search(pair.first->begin(), pair.first->end(), stage)) {
-      return refuse(mention.at, "stage " + quoted(mention.name) + " is in both " +
+      return refuse(mention.at, "stage " + in_quotes(mention.name) + " is in both " +
                                     list_of(pair.first).what + " and " + list.what +
                                     "; expected it in one of them");
     }

@@ -12,6 +12,7 @@
 // The names are views into the document's tree, which must outlive this object.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,6 +52,7 @@ class StageLists {
     const std::vector<StageNo>* second;
   };
 
+  Error unknown(const Mention& mention, std::span<const std::string_view> known) const;
   Error check_overlap(const Pair& pair, const Definition& definition) const;
   const List& list_of(const std::vector<StageNo>* into) const;
 

@@ -22,6 +22,10 @@ unsigned byte_at(std::string_view text, std::size_t i) noexcept {
   return static_cast<unsigned char>(text[i]);
 }
 
+char lower(char c) noexcept {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
+
 bool is_continuation(unsigned byte) noexcept {
   return (byte & 0xc0) == 0x80;
 }
@@ -128,8 +132,8 @@ Error check_nesting(std::string_view text) {
   return {};
 }
 
-// Edits (insert, delete, replace, swap neighbours) that make `a` of `b`, or
-// kMaxDistance + 1 if they are more.
+// Edits (insert, delete, replace, swap neighbours; case is free) that make `a` of
+// `b`, or kMaxDistance + 1 if they are more.
 std::size_t edit_distance(std::string_view a, std::string_view b) noexcept {
   constexpr std::size_t kFar = kMaxDistance + 1;
   // Longer words are not compared: rows on the stack, bounded work.
@@ -145,9 +149,10 @@ std::size_t edit_distance(std::string_view a, std::string_view b) noexcept {
     const auto& above2 = rows[(i + 1) % 3];
     row[0] = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t differs = a[i - 1] == b[j - 1] ? 0 : 1;
+      const std::size_t differs = lower(a[i - 1]) == lower(b[j - 1]) ? 0 : 1;
       row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + differs});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+      if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) &&
+          lower(a[i - 2]) == lower(b[j - 1])) {
         row[j] = std::min(row[j], above2[j - 2] + 1);
       }
     }
@@ -208,7 +213,7 @@ Error check_text(std::string_view text) {
   return check_nesting(text);
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "'";
   std::size_t used = 0;
   while (used < text.size()) {
@@ -235,7 +240,7 @@ std::string listed(std::span<const std::string_view> words) {
   for (std::size_t i = 0; i < shown; ++i) {
     if (i > 0) out += ", ";
     // Known words are plain; names from the text are shown as any other text.
-    const std::string shown_word = quoted(words[i]);
+    const std::string shown_word = in_quotes(words[i]);
     out += std::string_view(shown_word).substr(1, shown_word.size() - 2);
   }
   if (shown < words.size()) out += " and " + std::to_string(words.size() - shown) + " more";
@@ -243,7 +248,9 @@ std::string listed(std::span<const std::string_view> words) {
 }
 
 std::string suggestion(std::string_view word, std::span<const std::string_view> known) {
+  // One edit in three letters, but never so many that nothing of the word is left.
   std::size_t best = std::min(kMaxDistance, std::max<std::size_t>(1, word.size() / 3)) + 1;
+  best = std::min(best, word.size());
   std::string_view nearest;
   for (std::string_view candidate : known) {
     const std::size_t distance = edit_distance(word, candidate);
@@ -253,7 +260,7 @@ std::string suggestion(std::string_view word, std::span<const std::string_view> 
     }
   }
   if (nearest.empty()) return {};
-  return " (did you mean " + quoted(nearest) + "?)";
+  return " (did you mean " + in_quotes(nearest) + "?)";
 }
 
 }  // namespace warden::flow

@@ -7,7 +7,7 @@
 // Invariants:
 //   1. Columns count code points from 1, lines count from 1 and end at '\n'; a
 //      leading byte order mark takes no column.
-//   2. quoted() gives no control character and at most kMaxQuoted bytes of the
+//   2. in_quotes() gives no control character and at most kMaxQuoted bytes of the
 //      text, whatever it is given.
 #pragma once
 
@@ -43,7 +43,7 @@ inline constexpr std::size_t kMaxNesting = 16;
 inline constexpr std::size_t kMaxQuoted = 64;
 
 // 'text' in single quotes, control characters escaped, cut if long.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 // "a, b, c", cut after the first few if they are many.
 std::string listed(std::span<const std::string_view> words);
