@@ -2,7 +2,7 @@
 //
 // A flow's text, checked whole: what is refused here never reaches the engine.
 //
-//   text -> check_text (length, UTF-8, nesting)      text.cpp
+//   text -> check_text (length, UTF-8, nesting)      text.cpp, structure.cpp
 //        -> read_document (TOML -> plain tree)       document.cpp
 //        -> [flow] and [[rule]] -> Definition        parse.cpp, rule.cpp
 //        -> stage names -> numbers                   stages.cpp

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "flow/definition.hpp"
+#include "flow/structure.hpp"
 
 namespace warden::flow {
 namespace {
@@ -62,74 +63,6 @@ std::size_t sequence_length(std::string_view text, std::size_t i) noexcept {
     if (!is_continuation(byte_at(text, i + k))) return 0;
   }
   return length;
-}
-
-// Offset behind the string that opens at `i`, or of the place where a malformed
-// one breaks off: the TOML parser refuses the text there or earlier, so that what
-// follows does not matter.
-std::size_t skip_string(std::string_view text, std::size_t i) noexcept {
-  const char quote = text[i];
-  const std::array<char, 3> three{quote, quote, quote};
-  const std::string_view fence(three.data(), three.size());
-  const bool multi = text.substr(i).starts_with(fence);
-  i += multi ? 3 : 1;
-  while (i < text.size()) {
-    if (text[i] == '\\' && quote == '"') {
-      i += 2;
-    } else if (multi && text.substr(i).starts_with(fence)) {
-      i += 3;
-      // Up to two more quotes belong to the content: """"a"""""
-      for (int more = 0; more < 2 && i < text.size() && text[i] == quote; ++more) ++i;
-      return i;
-    } else if (!multi && (text[i] == quote || text[i] == '\n')) {
-      return i + 1;
-    } else {
-      ++i;
-    }
-  }
-  return text.size();
-}
-
-Error check_nesting(std::string_view text) {
-  std::size_t brackets = 0;
-  std::size_t dots = 0;
-  for (std::size_t i = 0; i < text.size();) {
-    const std::size_t here = i++;
-    switch (text[here]) {
-      case '"':
-      case '\'':
-        i = skip_string(text, here);
-        break;
-      case '#':
-        while (i < text.size() && text[i] != '\n') ++i;
-        break;
-      case '[':
-      case '{':
-        ++brackets;
-        dots = 0;
-        break;
-      case ']':
-      case '}':
-        if (brackets > 0) --brackets;
-        dots = 0;
-        break;
-      case '.':
-        ++dots;
-        break;
-      case ',':
-      case '=':
-      case '\n':
-        dots = 0;
-        break;
-      default:
-        break;
-    }
-    if (brackets > kMaxNesting || dots > kMaxNesting) {
-      return refuse(position_of(text, here),
-                    "nested too deep; expected at most " + std::to_string(kMaxNesting) + " levels");
-    }
-  }
-  return {};
 }
 
 // Edits (insert, delete, replace, swap neighbours; case is free) that make `a` of
@@ -210,7 +143,7 @@ Error check_text(std::string_view text) {
     return refuse(position_of(text, bad), "byte 0x" + hex(byte_at(text, bad)) +
                                               " is not UTF-8; expected TOML text in UTF-8");
   }
-  return check_nesting(text);
+  return check_structure(text);
 }
 
 std::string in_quotes(std::string_view text) {

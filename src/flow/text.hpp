@@ -35,11 +35,10 @@ Position position_of(std::string_view text, std::size_t offset) noexcept;
 // (overlong forms and surrogates are not), or npos.
 std::size_t find_bad_utf8(std::string_view text) noexcept;
 
-// Refuses what is not text (too long, a NUL, not UTF-8), and tables nested so deep
-// that a recursive reader of them could exhaust its stack.
+// Refuses what is not text (too long, a NUL, not UTF-8), and what check_structure
+// refuses.
 Error check_text(std::string_view text);
 
-inline constexpr std::size_t kMaxNesting = 16;
 inline constexpr std::size_t kMaxQuoted = 64;
 
 // 'text' in single quotes, control characters escaped, cut if long.

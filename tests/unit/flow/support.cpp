@@ -29,7 +29,10 @@ std::string_view severity_name(Severity severity) {
 std::string stages_text(const Definition& definition, const std::vector<StageNo>& list) {
   std::string out;
   for (StageNo stage : list) {
-    out += " " + std::to_string(stage) + "=" + definition.stages.at(stage);
+    out += ' ';
+    out += std::to_string(stage);
+    out += '=';
+    out += definition.stages.at(stage);
   }
   return out;
 }

@@ -12,7 +12,7 @@
 
 namespace warden::flow::test {
 
-// Whole file; adds a failure and gives "" if it cannot be read.
+// Whole file, or "" if it cannot be read.
 std::string read_file(const std::string& path);
 
 // Names in `folder` that end in `extension`, without it, sorted.
