@@ -11,8 +11,8 @@
 // Invariants
 //   1. Used cells are sorted by hash; a cell stands at or behind its home, and no
 //      empty cell lies between its home and it.
-//   2. At most 7/8 of `capacity` are used; behind it lie kSlack further cells, so
-//      that runs at the end need not wrap. If they do not suffice, the table grows.
+//   2. At most 7/8 of `capacity` are used; behind it lie `slack` further cells, so
+//      that runs at the end need not wrap. If they do not suffice, the slack doubles.
 //   3. Number kEmpty marks an empty cell.
 // Only under the stripe's lock. room() may allocate; put() after room() cannot fail.
 #pragma once
@@ -42,7 +42,7 @@ class Cells {
     const Cell* cells = cells_;
     if (cells == nullptr) return kNotFound;
     const std::uint32_t capacity = capacity_;
-    for (std::uint32_t at = home(hash, capacity); at < capacity + kSlack; ++at) {
+    for (std::uint32_t at = home(hash, capacity); at < capacity + slack_; ++at) {
       const Cell cell = cells[at];
       if (cell.number == kEmpty || cell.hash > hash) return kNotFound;
       if (cell.hash == hash && same(cell.number)) return at;
@@ -54,7 +54,7 @@ class Cells {
   // nothing has changed.
   bool room() noexcept {
     if (capacity_ != 0 && (count_ + 1) * 8 <= capacity_ * 7 &&
-        cells_[capacity_ + kSlack - 1].number == kEmpty) {
+        cells_[capacity_ + slack_ - 1].number == kEmpty) {
       return true;
     }
     return grow();
@@ -72,7 +72,7 @@ class Cells {
   // Takes a cell out; the run behind it moves up, so that no mark stays behind.
   void erase(std::uint32_t at) noexcept {
     std::uint32_t next = at + 1;
-    while (next < capacity_ + kSlack && cells_[next].number != kEmpty &&
+    while (next < capacity_ + slack_ && cells_[next].number != kEmpty &&
            home(cells_[next].hash, capacity_) < next) {
       cells_[next - 1] = cells_[next];
       ++next;
@@ -88,7 +88,7 @@ class Cells {
 
   std::uint32_t count() const noexcept { return count_; }
   std::uint64_t bytes() const noexcept {
-    return cells_ == nullptr ? 0 : (std::uint64_t{capacity_} + kSlack) * sizeof(Cell);
+    return cells_ == nullptr ? 0 : (std::uint64_t{capacity_} + slack_) * sizeof(Cell);
   }
 
  private:
@@ -96,53 +96,49 @@ class Cells {
     std::uint32_t hash;
     std::uint32_t number;
   };
-  static constexpr std::uint32_t kSlack = 16;
-
   static std::uint32_t home(std::uint32_t hash, std::uint32_t capacity) noexcept {
     return static_cast<std::uint32_t>((std::uint64_t{hash} * capacity) >> 32);
   }
 
-  // False if the run reaches the end of the slack.
-  static bool insert(Cell* cells, std::uint32_t capacity, Cell cell) noexcept {
+  // The last cell of the slack is empty (room() saw to it), so both loops end.
+  static void insert(Cell* cells, std::uint32_t capacity, Cell cell) noexcept {
     std::uint32_t at = home(cell.hash, capacity);
-    while (cells[at].number != kEmpty && cells[at].hash <= cell.hash) {
-      if (++at == capacity + kSlack) return false;
-    }
+    while (cells[at].number != kEmpty && cells[at].hash <= cell.hash) ++at;
     while (cells[at].number != kEmpty) {
       const Cell moved = cells[at];
-      cells[at] = cell;
+      cells[at++] = cell;
       cell = moved;
-      if (++at == capacity + kSlack) return false;
     }
     cells[at] = cell;
-    return true;
   }
 
   bool grow() noexcept {
-    std::uint32_t capacity = capacity_ == 0 ? 8 : capacity_ + capacity_ / 4 + 8;
-    for (;; capacity += capacity / 4) {
-      const std::size_t bytes = (std::size_t{capacity} + kSlack) * sizeof(Cell);
-      auto* fresh = static_cast<Cell*>(mi_malloc(bytes));
+    const bool full = (count_ + 1) * 8 > capacity_ * 7;
+    const std::uint32_t capacity = full ? capacity_ + capacity_ / 4 + 8 : capacity_;
+    for (std::uint32_t slack = full ? slack_ : slack_ * 2;; slack *= 2) {
+      auto* fresh =
+          static_cast<Cell*>(mi_malloc((std::size_t{capacity} + slack) * sizeof(Cell)));
       if (fresh == nullptr) return false;
-      for (std::uint32_t i = 0; i < capacity + kSlack; ++i) fresh[i] = Cell{0, kEmpty};
-      if (refill(fresh, capacity)) {
+      for (std::uint32_t i = 0; i < capacity + slack; ++i) fresh[i] = Cell{0, kEmpty};
+      if (refill(fresh, capacity, slack)) {
         mi_free(cells_);
         cells_ = fresh;
         capacity_ = capacity;
+        slack_ = slack;
         return true;
       }
       mi_free(fresh);
     }
   }
 
-  // Copies every cell over, in order. False if a run reached the end.
-  bool refill(Cell* fresh, std::uint32_t capacity) const noexcept {
+  // Copies every cell over, in order. False if the last cell would be taken.
+  bool refill(Cell* fresh, std::uint32_t capacity, std::uint32_t slack) const noexcept {
     std::uint32_t next = 0;
-    for (std::uint32_t i = 0; cells_ != nullptr && i < capacity_ + kSlack; ++i) {
+    for (std::uint32_t i = 0; cells_ != nullptr && i < capacity_ + slack_; ++i) {
       if (cells_[i].number == kEmpty) continue;
       const std::uint32_t wanted = home(cells_[i].hash, capacity);
       if (next < wanted) next = wanted;
-      if (next >= capacity + kSlack - 1) return false;
+      if (next >= capacity + slack - 1) return false;
       fresh[next++] = cells_[i];
     }
     return true;
@@ -167,6 +163,7 @@ class Cells {
   Hint<Cell*> cells_;
   Hint<std::uint32_t> capacity_;
   std::uint32_t count_ = 0;
+  std::uint32_t slack_ = 8;
 };
 
 }  // namespace warden::index

@@ -89,6 +89,10 @@ class BasicWheel {
   // Any thread. True exactly if this call, not a firing or another cancel, ended it.
   bool cancel(Handle handle) noexcept;
 
+  // Any thread. When the timer is due, kNoTick if it has ended. Whoever rules out that
+  // the timer is cancelled meanwhile may rely on it: it fires no later than that.
+  Tick due_of(Handle handle) noexcept;
+
   // The same for many, with their memory fetched ahead. Answers the number scheduled
   // or cancelled; the two spans are of one length.
   std::size_t schedule_batch(std::span<const Request> requests,

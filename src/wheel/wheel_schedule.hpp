@@ -215,6 +215,18 @@ bool BasicWheel<Atomic, Policy>::cancel(Handle handle) noexcept {
 }
 
 template <template <class> class Atomic, class Policy>
+Tick BasicWheel<Atomic, Policy>::due_of(Handle handle) noexcept {
+  const std::uint32_t index = handle_index(handle);
+  if (!nodes_.known(index)) return kNoTick;
+  NodeT& node = nodes_[index];
+  // Acquire: `due` was written before the word that armed it. If the timer ends in
+  // between, the answer is stale, which the caller has ruled out or does not mind.
+  const std::uint64_t word = node.word.load(std::memory_order_acquire);
+  if ((word & 1) == 0 || word >> 1 != handle_generation(handle)) return kNoTick;
+  return node.due.load(std::memory_order_relaxed);
+}
+
+template <template <class> class Atomic, class Policy>
 std::size_t BasicWheel<Atomic, Policy>::schedule_batch(std::span<const Request> requests,
                                                        std::span<Scheduled> answers) noexcept {
   std::size_t made = 0;

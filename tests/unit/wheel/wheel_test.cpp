@@ -61,6 +61,19 @@ TEST_F(WheelTest, FiresAtItsTickAndNotBefore) {
   EXPECT_EQ(wheel_->size(), 0U);
 }
 
+TEST_F(WheelTest, DueOfTellsWhileItStands) {
+  start(0);
+  const Handle cancelled = wheel_->schedule(300, 1).handle;
+  const Handle fires = wheel_->schedule(400, 2).handle;
+  EXPECT_EQ(wheel_->due_of(cancelled), 300U);
+  EXPECT_EQ(wheel_->due_of(fires), 400U);
+  EXPECT_TRUE(wheel_->cancel(cancelled));
+  EXPECT_EQ(wheel_->due_of(cancelled), kNoTick);
+  go(400);
+  EXPECT_EQ(wheel_->due_of(fires), kNoTick);
+  EXPECT_EQ(wheel_->due_of(Handle::none), kNoTick);
+}
+
 TEST_F(WheelTest, EveryLevelIsExact) {
   for (const Tick now : {Tick{0}, Tick{255}, Tick{0x1234567}, (Tick{1} << 40) - 1}) {
     start(now);
