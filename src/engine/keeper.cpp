@@ -127,14 +127,14 @@ Code Store::clock_advance(Nanos to) {
 void Store::sleep_until_due() noexcept {
   const auto instant_of = [&](wheel::Tick tick) {
     if (tick == wheel::kNoTick) return kNever;
-    const __int128 at = static_cast<__int128>(tick) * config_.tick + base_;
+    const Int128 at = static_cast<Int128>(tick) * config_.tick + base_;
     return at > kNever ? kNever : static_cast<Nanos>(at);
   };
   Nanos elapsed = instant_of(elapsed_->prepare_sleep());
   const Nanos wall = instant_of(wall_->prepare_sleep());
   const Nanos lease = hub_.next_timer();
-  // Stored before closed_ and next_timer are looked at again; leases_changed reads
-  // it after the hub has the lease: sequentially consistent, so one sees the other.
+  // Stored before next_timer is looked at again; leases_end_at reads it after the
+  // hub has published the lease: sequentially consistent, so one sees the other.
   keeper_hub_timer_.store(lease, std::memory_order_seq_cst);
   elapsed = std::min({elapsed, lease, hub_.next_timer()});
   if (!near_.empty() || rearm_.load(std::memory_order_acquire)) {
@@ -148,9 +148,9 @@ void Store::sleep_until_due() noexcept {
   keeper_wakeups_.fetch_add(1, std::memory_order_relaxed);
 }
 
-void Store::leases_changed() noexcept {
+void Store::leases_end_at(Nanos instant) noexcept {
   if (time_.manual()) return;
-  if (hub_.next_timer() < keeper_hub_timer_.load(std::memory_order_seq_cst)) wakeup_.wake();
+  if (instant < keeper_hub_timer_.load(std::memory_order_seq_cst)) wakeup_.wake();
 }
 
 void Store::keep() noexcept {

@@ -24,9 +24,9 @@ Store::Store(const Config& config) noexcept
     : config_(config), id_{{random_word(), random_word()}}, seed_(random_word()),
       fork_generation_(fork_generation()), time_(config.manual_clock, config.start),
       base_(time_.elapsed()),
-      hub_(alert::HubOptions{.durability_gate = false,
-                             .manual_clock = config.manual_clock,
-                             .now = [this] { return time_.elapsed(); }}) {}
+      hub_(alert::HubOptions{.now = [this] { return time_.elapsed(); },
+                             .real_clock = !config.manual_clock,
+                             .timer_moved = [this](Nanos to) { leases_end_at(to); }}) {}
 
 Error Store::open(const Config& config, std::unique_ptr<Store>& out) {
   const Error no_memory{Code::no_memory, "out of memory while opening a store"};
@@ -90,7 +90,7 @@ Figures Store::figures() noexcept {
   for (std::size_t i = 0; i < Counters::kCount; ++i) {
     f.values[i] = counters_.sum(static_cast<Counters::Name>(i));
   }
-  const alert::HubFigures alerts = hub_.figures();
+  const alert::Figures alerts = hub_.figures();
   f.flows = flows_->names();
   f.alerts_withdrawn = alerts.withdrawn;
   f.alerts_kept = alerts.kept;

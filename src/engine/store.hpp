@@ -93,8 +93,6 @@ class Store {
   bool scan(std::uint32_t& from, Wanted&& wanted, Reading& out);
 
   alert::Hub& hub() noexcept { return hub_; }
-  // After leasing: the keeper must know of an earlier lease to end.
-  void leases_changed() noexcept;
   Figures figures() noexcept;
 
  private:
@@ -177,6 +175,7 @@ class Store {
   void revisit(flow::Instant now) noexcept;
   void rearm_flagged(flow::Instant now) noexcept;
   void sleep_until_due() noexcept;
+  void leases_end_at(Nanos instant) noexcept;
   wheel::Tick tick_of(Nanos at) const noexcept;
 
   const Config config_;

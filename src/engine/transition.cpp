@@ -108,16 +108,17 @@ Code Store::bury(Entry& e, Draft& draft, After& after) {
   e.cell = stripe.cells.find(index::Index::cell_hash(e.hash),
                              [&](std::uint32_t found) { return found == e.number; });
   if (!stripe.tombstones.room()) return Code::no_memory;
-  alert::Closing* closing = nullptr;
+  alert::Alert* closing = nullptr;
   if (draft.alerts != 0) {
-    closing = hub_.make_closing();
+    closing = hub_.make();
     if (closing == nullptr) return Code::no_memory;
     closing->incarnation = draft.incarnation;
     closing->token = draft.token();
     closing->tries = draft.tries;
     closing->flow = draft.flow.def.name;
     closing->stage = draft.flow.stages.name(draft.subject().stage);
-    closing->at = now;
+    closing->raised = now;
+    closing->detected = now;
     closing->blob = draft.blob;
     draft.blob->ref();
   }

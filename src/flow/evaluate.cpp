@@ -31,7 +31,7 @@ Nanos level_instant(const Rule& rule, const RuleSlot& slot, std::uint8_t level) 
   if (level == kLevelWarn) {
     if (rule.warn_lead != 0) return add_sat(slot.deadline, -rule.warn_lead);
     if (rule.warn_share_ppm == 0) return kNever;
-    const __int128 span = static_cast<__int128>(slot.deadline) - slot.armed_at;
+    const Int128 span = static_cast<Int128>(slot.deadline) - slot.armed_at;
     return slot.armed_at + static_cast<Nanos>(span * rule.warn_share_ppm / 1'000'000);
   }
   const std::size_t escalation = level - kLevelBreach - 1u;
