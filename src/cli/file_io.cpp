@@ -48,16 +48,19 @@ class Descriptor {
   int fd_;
 };
 
-// Reads to the end; works for pipes too. An errno, or 0.
-int read_all(int fd, std::string& out) {
-  for (;;) {
+// Reads to the end, or to most_bytes; works for pipes too. An errno, or 0.
+int read_all(int fd, std::size_t most_bytes, std::string& out) {
+  while (out.size() < most_bytes) {
     const std::size_t before = out.size();
-    out.resize(before + kReadStep);
-    const ssize_t got = ::read(fd, out.data() + before, kReadStep);
+    const std::size_t step = std::min(kReadStep, most_bytes - before);
+    out.resize(before + step);
+    const ssize_t got = ::read(fd, out.data() + before, step);
+    const int error = errno;
     out.resize(before + (got > 0 ? static_cast<std::size_t>(got) : 0));
     if (got == 0) return 0;
-    if (got < 0 && errno != EINTR) return errno;
+    if (got < 0 && error != EINTR) return error;
   }
+  return 0;
 }
 
 int write_all(int fd, std::string_view content) {
@@ -107,7 +110,8 @@ bool is_special(const struct stat& info) {
 
 }  // namespace
 
-Result<std::string> read_text_file(const std::string& path, std::string_view expected) {
+Result<std::string> read_file(const std::string& path, std::string_view expected,
+                              std::size_t most_bytes) {
   Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (file.get() < 0) {
     const int error = errno;
@@ -115,15 +119,25 @@ Result<std::string> read_text_file(const std::string& path, std::string_view exp
         fmt::format("{}: cannot be opened: {}; expected {}", path, errno_text(error), expected));
   }
   struct stat info {};
-  if (::fstat(file.get(), &info) == 0 && S_ISDIR(info.st_mode)) {
+  const bool known = ::fstat(file.get(), &info) == 0;
+  if (known && S_ISDIR(info.st_mode)) {
     return bad_input(fmt::format("{}: is a directory; expected {}", path, expected));
   }
   std::string text;
-  if (S_ISREG(info.st_mode)) text.reserve(static_cast<std::size_t>(info.st_size) + kReadStep);
-  if (const int error = read_all(file.get(), text); error != 0) {
+  if (known && S_ISREG(info.st_mode)) {
+    text.reserve(std::min(static_cast<std::size_t>(info.st_size), most_bytes) + kReadStep);
+  }
+  if (const int error = read_all(file.get(), most_bytes, text); error != 0) {
     return bad_input(
         fmt::format("{}: cannot be read: {}; expected {}", path, errno_text(error), expected));
   }
+  return text;
+}
+
+Result<std::string> read_text_file(const std::string& path, std::string_view expected) {
+  auto content = read_file(path, expected);
+  if (!content.ok()) return content;
+  std::string& text = content.value();
   if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
   if (text.empty()) {
     return bad_input(fmt::format("{}:1: the file is empty; expected {}", path, expected));
@@ -134,7 +148,7 @@ Result<std::string> read_text_file(const std::string& path, std::string_view exp
     return bad_input(fmt::format("{}:{}: byte 0x{:02X} is not UTF-8 text; expected {}", path, line,
                                  static_cast<unsigned char>(text[at]), expected));
   }
-  return text;
+  return content;
 }
 
 Status check_writable(const std::string& path) {

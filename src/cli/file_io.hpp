@@ -6,10 +6,12 @@
 //
 // Invariants:
 //   1. read_text_file returns well-formed UTF-8 without NUL, never empty, without
-//      a byte order mark.
+//      a byte order mark; read_file whatever there is.
 //   2. write_file leaves either the old file or the whole new one.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -18,6 +20,9 @@
 namespace warden::cli {
 
 // expected: what the file should have held, for the messages ("a CSV event log").
+// At most most_bytes are read, the rest is left.
+Result<std::string> read_file(const std::string& path, std::string_view expected,
+                              std::size_t most_bytes = SIZE_MAX);
 Result<std::string> read_text_file(const std::string& path, std::string_view expected);
 
 // Can `path` be written later? Asked before long work; creates nothing.
