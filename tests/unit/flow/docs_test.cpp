@@ -46,7 +46,7 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return at == std::string::npos ? text : text.replace(at, from.size(), to);
 }
 
-TEST(Docs, every_example_parses) {
+TEST(FlowDocs, every_example_parses) {
   const auto examples = blocks("toml");
   ASSERT_GE(examples.size(), 4u);
   for (const std::string& text : examples) {
@@ -59,7 +59,7 @@ TEST(Docs, every_example_parses) {
 }
 
 // The first example, spoilt, gives the messages that the page shows.
-TEST(Docs, the_messages_are_real) {
+TEST(FlowDocs, the_messages_are_real) {
   const auto examples = blocks("toml");
   const auto shown = blocks("text");
   ASSERT_FALSE(examples.empty());
@@ -98,7 +98,7 @@ std::string joined(const std::vector<std::string>& words) {
   return out;
 }
 
-TEST(Docs, the_tables_name_every_key_and_no_other) {
+TEST(FlowDocs, the_tables_name_every_key_and_no_other) {
   EXPECT_EQ(refusal("[flow]\nzzzzzzzz = 1\n"),
             "2:1: unknown key 'zzzzzzzz' in [flow]; expected one of: " +
                 joined(documented_keys("`[flow]`")));
@@ -108,7 +108,7 @@ TEST(Docs, the_tables_name_every_key_and_no_other) {
 }
 
 // "refused by name: `retry`, `policy`, ..." lists what the parser refuses so.
-TEST(Docs, keys_of_later_versions_are_all_named) {
+TEST(FlowDocs, keys_of_later_versions_are_all_named) {
   const std::string text = page();
   const std::size_t start = text.find("as if they had been heeded: ");
   ASSERT_NE(start, std::string::npos);

@@ -15,7 +15,7 @@ std::string nested(std::size_t brackets) {
   return "a = " + std::string(brackets, '[') + std::string(brackets, ']') + "\n";
 }
 
-TEST(Structure, nesting_is_counted_outside_of_strings_and_comments) {
+TEST(FlowStructure, nesting_is_counted_outside_of_strings_and_comments) {
   EXPECT_FALSE(check_structure(nested(kMaxNesting)));
   EXPECT_EQ(check_structure(nested(kMaxNesting + 1)).message,
             "nested too deep; expected at most 16 levels");
@@ -58,7 +58,7 @@ std::string refusal(const std::string& text) {
   return std::to_string(error.line) + ":" + std::to_string(error.column) + ": " + error.message;
 }
 
-TEST(Structure, beyond_ascii_only_in_strings_and_comments) {
+TEST(FlowStructure, beyond_ascii_only_in_strings_and_comments) {
   for (const std::string text :
        {"# ä", "a = 'ä'", R"(a = "ä")", "a = '''\nä'''", "a = \"\"\"\nä\"\"\"", R"("ä" = 1)",
         "\ufeffa = 1", R"(a = "\nä")", R"(a = '\ä')", R"(a = """\nä""")", "a = '''\\\nä'''",
@@ -76,7 +76,7 @@ TEST(Structure, beyond_ascii_only_in_strings_and_comments) {
   EXPECT_EQ(refusal("a = 1\ufeff"), "1:6: bad TOML: '\ufeff' (U+FEFF)" + outside);
 }
 
-TEST(Structure, beyond_ascii_not_right_after_a_backslash) {
+TEST(FlowStructure, beyond_ascii_not_right_after_a_backslash) {
   const std::string escape = R"(bad TOML in string: unknown escape sequence '\' and 'ä' (U+00E4); )"
                              R"(expected such as \n or \u00e9)";
   EXPECT_EQ(refusal(R"(a = "\ä")"), "1:7: " + escape);
@@ -91,7 +91,7 @@ TEST(Structure, beyond_ascii_not_right_after_a_backslash) {
 
 // The library reads a bare value to its end before it judges it: what could open a
 // string there, in the eyes of this pass alone, is refused.
-TEST(Structure, nothing_opens_inside_of_a_bare_value) {
+TEST(FlowStructure, nothing_opens_inside_of_a_bare_value) {
   const std::string end = " right after it; expected the value's end";
   EXPECT_EQ(refusal("a = 7'ä'"), "1:6: bad TOML in value: a quote" + end);
   EXPECT_EQ(refusal("a = 7.'ä'"), "1:7: bad TOML in value: a quote" + end);
@@ -112,7 +112,7 @@ TEST(Structure, nothing_opens_inside_of_a_bare_value) {
   }
 }
 
-TEST(Structure, strings_end_on_their_line) {
+TEST(FlowStructure, strings_end_on_their_line) {
   const std::string message = "bad TOML in string: the line ends; expected a closing quote";
   EXPECT_EQ(refusal("a = 'b\nc = 'd'"), "1:7: " + message);
   EXPECT_EQ(refusal("a = \"b\r\nc = 'd'"), "1:7: " + message);
@@ -120,7 +120,7 @@ TEST(Structure, strings_end_on_their_line) {
   EXPECT_EQ(refusal("a = \"\\\n"), "1:7: " + message);
 }
 
-TEST(Structure, texts_that_break_off_are_left_to_the_parser) {
+TEST(FlowStructure, texts_that_break_off_are_left_to_the_parser) {
   for (const std::string text : {R"(")", R"("\)", R"(""")", R"("""\)", "\"\"\"\\\n", "'''", "''''",
                                  "#", "", R"(""""")", "\ufeff"}) {
     EXPECT_EQ(refusal(text), "") << text;
