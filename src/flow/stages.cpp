@@ -85,7 +85,7 @@ Error StageLists::resolve(Definition& definition) {
     numbers.emplace(stage, static_cast<StageNo>(numbers.size()));
     known.push_back(stage);
   }
-  for (const Mention& mention : mentions_) {
+  for (Mention& mention : mentions_) {
     const auto next = static_cast<StageNo>(numbers.size());
     auto found = numbers.find(mention.name);
     if (found == numbers.end()) {
@@ -96,11 +96,12 @@ Error StageLists::resolve(Definition& definition) {
       definition.stages.emplace_back(mention.name);
       found = numbers.emplace(mention.name, next).first;
     }
-    lists_[mention.list].into->push_back(found->second);
+    mention.stage = found->second;
+    lists_[mention.list].into->push_back(mention.stage);
   }
   for (const List& list : lists_) std::sort(list.into->begin(), list.into->end());
   for (const Pair& pair : disjoint_) {
-    if (Error error = check_overlap(pair, definition); error) return error;
+    if (Error error = check_overlap(pair); error) return error;
   }
   return {};
 }
@@ -113,12 +114,11 @@ Error StageLists::unknown(const Mention& mention, std::span<const std::string_vi
                 message + "; expected one of: " + listed(known) + suggestion(mention.name, known));
 }
 
-Error StageLists::check_overlap(const Pair& pair, const Definition& definition) const {
+Error StageLists::check_overlap(const Pair& pair) const {
   for (const Mention& mention : mentions_) {
     const List& list = lists_[mention.list];
     if (list.into != pair.second) continue;
-    const StageNo stage = definition.find_stage(mention.name);
-    if (std::binary_search(pair.first->begin(), pair.first->end(), stage)) {
+    if (std::binary_search(pair.first->begin(), pair.first->end(), mention.stage)) {
       return refuse(mention.at, "stage " + in_quotes(mention.name) + " is in both " +
                                     list_of(pair.first).what + " and " + list.what +
                                     "; expected it in one of them");

@@ -42,6 +42,7 @@ class StageLists {
     std::string_view name;
     Position at;
     std::size_t list;
+    StageNo stage = kNoStage;  // set by resolve()
   };
   struct List {
     std::string what;
@@ -53,7 +54,7 @@ class StageLists {
   };
 
   Error unknown(const Mention& mention, std::span<const std::string_view> known) const;
-  Error check_overlap(const Pair& pair, const Definition& definition) const;
+  Error check_overlap(const Pair& pair) const;
   const List& list_of(const std::vector<StageNo>* into) const;
 
   std::vector<Mention> mentions_;

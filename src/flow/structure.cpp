@@ -19,53 +19,114 @@ bool is_space(char c) noexcept {
   return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+// What may stand left of a value or of a quote that opens a string.
+bool ends_word(char c) noexcept {
+  return is_space(c) || c == '=' || c == ',' || c == '[' || c == ']' || c == '{' || c == '}';
+}
+
 class Scanner {
  public:
   explicit Scanner(std::string_view text) : text_(text) {}
 
   Error run() {
-    if (text_.starts_with("\xef\xbb\xbf")) at_ = 3;  // byte order mark
+    if (text_.starts_with("\xef\xbb\xbf")) start_ = at_ = 3;  // byte order mark
     while (!at_end()) {
-      const std::size_t here = at_;
       if (Error error = step(); error) return error;
-      if (brackets_ > kMaxNesting || dots_ > kMaxNesting) {
-        return refuse(position_of(text_, here), "nested too deep; expected at most " +
-                                                    std::to_string(kMaxNesting) + " levels");
-      }
     }
     return {};
   }
 
  private:
+  // What a bracket holds: an array's values, a table's keys and values, a header's key.
+  enum class Bracket : char { array, table, header };
+
   bool at_end() const noexcept { return at_ >= text_.size(); }
+  bool after_word() const noexcept { return at_ > start_ && !ends_word(text_[at_ - 1]); }
 
   Error step() {
     const char c = text_[at_];
-    if (c == '"' || c == '\'') return skip_string();
-    if (beyond_ascii(c)) {
-      return refuse(position_of(text_, at_),
-                    "bad TOML: " + character() +
-                        " stands outside of quotes; expected it in a string or a comment");
+    switch (c) {
+      case '"':
+      case '\'':
+        return open_string();
+      case '[':
+      case '{':
+        return open_bracket();
+      case ']':
+      case '}':
+        close_bracket();
+        break;
+      case '=':
+        if (in_value_) return touches("'='");
+        in_value_ = true;
+        dots_ = 0;
+        break;
+      case ',':
+        in_value_ = depth_ > 0 && open_[depth_ - 1] == Bracket::array;
+        dots_ = 0;
+        break;
+      case '\n':
+        if (depth_ == 0) in_value_ = false;
+        dots_ = 0;
+        break;
+      case '#':
+        while (!at_end() && text_[at_] != '\n') ++at_;
+        return {};
+      case '.':
+        if (++dots_ > kMaxNesting) return too_deep();
+        break;
+      default:
+        if (beyond_ascii(c)) return outside();
+        break;
     }
     ++at_;
-    if (c == '#') {
-      while (!at_end() && text_[at_] != '\n') ++at_;
-    } else if (c == '[' || c == '{') {
-      ++brackets_;
-      dots_ = 0;
-    } else if (c == ']' || c == '}') {
-      if (brackets_ > 0) --brackets_;
-      dots_ = 0;
-    } else if (c == '.') {
-      ++dots_;
-    } else if (c == ',' || c == '=' || c == '\n') {
-      dots_ = 0;
-    }
     return {};
   }
 
-  // Goes behind the string that opens here, or to where a malformed one breaks off:
-  // the library refuses the text there or earlier.
+  Error too_deep() const {
+    return refuse(position_of(text_, at_),
+                  "nested too deep; expected at most " + std::to_string(kMaxNesting) + " levels");
+  }
+
+  Error outside() const {
+    return refuse(position_of(text_, at_),
+                  "bad TOML: " + character() +
+                      " stands outside of quotes; expected it in a string or a comment");
+  }
+
+  Error touches(std::string_view what) const {
+    return refuse(position_of(text_, at_), "bad TOML in value: " + std::string(what) +
+                                               " right after it; expected the value's end");
+  }
+
+  Error open_string() {
+    // In a key, a string may follow the dot: a."b"
+    const bool dotted = !in_value_ && at_ > start_ && text_[at_ - 1] == '.';
+    if (after_word() && !dotted) return touches("a quote");
+    return skip_string();
+  }
+
+  Error open_bracket() {
+    if (in_value_ && after_word()) return touches(text_[at_] == '[' ? "'['" : "'{'");
+    if (depth_ == kMaxNesting) return too_deep();
+    if (text_[at_] == '{') {
+      open_[depth_++] = Bracket::table;
+      in_value_ = false;
+    } else {
+      open_[depth_++] = in_value_ ? Bracket::array : Bracket::header;
+    }
+    dots_ = 0;
+    ++at_;
+    return {};
+  }
+
+  void close_bracket() noexcept {
+    dots_ = 0;
+    if (depth_ == 0) return;
+    in_value_ = open_[--depth_] != Bracket::header;
+  }
+
+  // Goes behind the string that opens here.
   Error skip_string() {
     const char quote = text_[at_];
     const std::array<char, 3> three{quote, quote, quote};
@@ -81,9 +142,13 @@ class Scanner {
         // Up to two more quotes belong to the content: """"a"""""
         for (int more = 0; more < 2 && !at_end() && text_[at_] == quote; ++more) ++at_;
         return {};
-      } else if (!multi && (c == quote || c == '\n')) {
+      } else if (!multi && c == quote) {
         ++at_;
         return {};
+      } else if (!multi && c == '\n') {
+        const std::size_t end = text_[at_ - 1] == '\r' ? at_ - 1 : at_;
+        return refuse(position_of(text_, end),
+                      "bad TOML in string: the line ends; expected a closing quote");
       } else {
         ++at_;
       }
@@ -104,9 +169,9 @@ class Scanner {
                               : "bad TOML in string: unknown escape sequence '\\' and " +
                                     character() + "; expected such as \\n or \\u00e9");
     }
-    // What an escape names is one character; what follows a continued line may be a
-    // quote, and is looked at as any other.
-    if (!continues) ++at_;
+    // What an escape names is one character, never the line's end; what follows a
+    // continued line may be a quote, and is looked at as any other.
+    if (!continues && text_[at_] != '\n') ++at_;
     return {};
   }
 
@@ -128,9 +193,12 @@ class Scanner {
   }
 
   std::string_view text_;
+  std::size_t start_ = 0;  // behind the byte order mark
   std::size_t at_ = 0;
-  std::size_t brackets_ = 0;
-  std::size_t dots_ = 0;
+  std::size_t dots_ = 0;  // of the key or word so far
+  std::array<Bracket, kMaxNesting> open_{};
+  std::size_t depth_ = 0;
+  bool in_value_ = false;  // right of a '=' or inside of an array
 };
 
 }  // namespace

@@ -12,8 +12,12 @@
 // Invariants:
 //   1. A text that is taken nests at most kMaxNesting brackets, and at most
 //      kMaxNesting dots in one key.
-//   2. It is right on every prefix of valid TOML, and so up to the place where the
-//      library stops at the latest; what it makes of the rest does not matter.
+//   2. On a prefix of valid TOML the pass knows what is a string or a comment. The
+//      library stops at the first character that cannot go on such a prefix, except
+//      that it reads a bare value up to its end before it judges it; so the pass
+//      itself refuses whatever could make the two disagree within a bare value: a
+//      quote, '=', '[' or '{' that touches it. What the pass makes of a text behind
+//      the place where the library stops does not matter.
 #pragma once
 
 #include <cstddef>

@@ -19,7 +19,7 @@ struct Good {
   Nanos length;
 };
 
-TEST(Duration, reads_what_semantics_promises) {
+TEST(FlowDuration, reads_what_semantics_promises) {
   const std::vector<Good> cases{
       {"250ms", 250 * kMilli},
       {"10s", 10 * kSecond},
@@ -64,7 +64,7 @@ struct Bad {
   std::string message;
 };
 
-TEST(Duration, refuses_the_rest_and_says_what_was_expected) {
+TEST(FlowDuration, refuses_the_rest_and_says_what_was_expected) {
   const std::string expected =
       "expected numbers with units, such as 250ms, 1h30m or 7d, or ISO 8601 such as PT10S";
   const std::string units = "expected one of y, d, h, m, s, ms, us, ns";
@@ -127,7 +127,7 @@ TEST(Duration, refuses_the_rest_and_says_what_was_expected) {
   }
 }
 
-TEST(Duration, shows_junk_on_one_short_line) {
+TEST(FlowDuration, shows_junk_on_one_short_line) {
   Nanos length = 0;
   EXPECT_EQ(parse_duration(std::string_view("5\n\0s", 4), length).message,
             "bad duration '5\\x0a\\x00s': expected numbers with units, such as 250ms, 1h30m or "
@@ -135,7 +135,7 @@ TEST(Duration, shows_junk_on_one_short_line) {
   EXPECT_LT(parse_duration(std::string(1 << 20, 'x'), length).message.size(), 250u);
 }
 
-TEST(Duration, formats_the_shortest_whole_form) {
+TEST(FlowDuration, formats_the_shortest_whole_form) {
   const std::vector<Good> cases{
       {"0s", 0},
       {"1ns", 1},
@@ -154,7 +154,7 @@ TEST(Duration, formats_the_shortest_whole_form) {
   for (const Good& c : cases) EXPECT_EQ(format_duration(c.length), c.text);
 }
 
-TEST(Duration, text_and_nanoseconds_go_round) {
+TEST(FlowDuration, text_and_nanoseconds_go_round) {
   std::uint64_t seed = std::random_device{}();
   if (const char* given = std::getenv("WARDEN_TEST_SEED")) seed = std::strtoull(given, nullptr, 10);
   SCOPED_TRACE("WARDEN_TEST_SEED=" + std::to_string(seed));
@@ -173,7 +173,7 @@ TEST(Duration, text_and_nanoseconds_go_round) {
   }
 }
 
-TEST(Duration, one_more_nanosecond_of_a_fraction_is_one_more) {
+TEST(FlowDuration, one_more_nanosecond_of_a_fraction_is_one_more) {
   for (Nanos n = 1; n < 2'000'000'000; n = n * 3 + 1) {
     std::string decimals = std::to_string(n % kSecond);
     decimals.insert(0, 9 - decimals.size(), '0');

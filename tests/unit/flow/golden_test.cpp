@@ -31,7 +31,7 @@ void compare(const std::string& path, const std::string& actual) {
   EXPECT_EQ(read_file(path), actual) << path;
 }
 
-TEST(Golden, invalid_flows_are_refused_with_the_expected_line) {
+TEST(FlowGolden, invalid_flows_are_refused_with_the_expected_line) {
   const std::string folder = kFlows + "/invalid";
   const auto names = names_in(folder, ".toml");
   ASSERT_FALSE(names.empty());
@@ -54,7 +54,7 @@ TEST(Golden, invalid_flows_are_refused_with_the_expected_line) {
   }
 }
 
-TEST(Golden, valid_flows_read_as_expected) {
+TEST(FlowGolden, valid_flows_read_as_expected) {
   const std::string folder = kFlows + "/valid";
   const auto names = names_in(folder, ".toml");
   ASSERT_FALSE(names.empty());
@@ -80,7 +80,7 @@ struct LogFlow {
   std::string close;
 };
 
-TEST(Golden, flows_of_the_real_logs_hold_the_rules_of_their_truth) {
+TEST(FlowGolden, flows_of_the_real_logs_hold_the_rules_of_their_truth) {
   const std::vector<LogFlow> flows{
       {"bpic2020_permit",
        "G idle 1679556s; D total 11430915s to Payment Handled; S_declare_60d stage 5184000s from "

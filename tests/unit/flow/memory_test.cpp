@@ -75,7 +75,7 @@ long starve(Call call) {
   }
 }
 
-TEST(Memory, a_valid_flow_needs_all_of_it_or_is_refused_cleanly) {
+TEST(FlowMemory, a_valid_flow_needs_all_of_it_or_is_refused_cleanly) {
   for (const std::string name : {"every_key", "any_numbers_in_order_of_mention", "string_forms"}) {
     const std::string text = read_file(WARDEN_TEST_DATA "/flows/valid/" + name + ".toml");
     ASSERT_FALSE(text.empty());
@@ -92,7 +92,7 @@ TEST(Memory, a_valid_flow_needs_all_of_it_or_is_refused_cleanly) {
   }
 }
 
-TEST(Memory, every_refusal_is_clean_too) {
+TEST(FlowMemory, every_refusal_is_clean_too) {
   const std::string folder = WARDEN_TEST_DATA "/flows/invalid/";
   long starved = 0;
   for (const std::string& name : names_in(folder, ".toml")) {
@@ -108,7 +108,7 @@ TEST(Memory, every_refusal_is_clean_too) {
   EXPECT_GT(starved, 1000);
 }
 
-TEST(Memory, durations) {
+TEST(FlowMemory, durations) {
   Nanos length = -1;
   EXPECT_GT(starve([&] { return parse_duration("5 parsecs", length); }), 0);
   EXPECT_GT(starve([&] { return parse_duration("99999999999y", length); }), 0);

@@ -24,7 +24,7 @@ std::string where(const Error& error) {
   return std::to_string(error.line) + ":" + std::to_string(error.column);
 }
 
-TEST(Parse, version_is_the_hash_of_the_text) {
+TEST(FlowParse, version_is_the_hash_of_the_text) {
   Definition first;
   ASSERT_FALSE(parse(kFlow, first));
   // From the xxHash library, built on its own, over the same 33 bytes.
@@ -38,7 +38,7 @@ TEST(Parse, version_is_the_hash_of_the_text) {
   EXPECT_NE(first.version, other.version);
 }
 
-TEST(Parse, defaults) {
+TEST(FlowParse, defaults) {
   Definition out;
   ASSERT_FALSE(parse(kFlow + "[[rule]]\nname=\"r\"\nkind=\"total\"\nwithin=\"1h\"\n"
                              "warn_at=\"80%\"\nescalate=[\"+1m\",\"+2m\"]\n",
@@ -56,7 +56,7 @@ TEST(Parse, defaults) {
   EXPECT_EQ(rule.warn_share_ppm, 800'000u);
 }
 
-TEST(Parse, replaces_what_was_there_on_success_and_only_then) {
+TEST(FlowParse, replaces_what_was_there_on_success_and_only_then) {
   Definition out;
   ASSERT_FALSE(parse(kFlow + "close = [\"a\", \"b\"]\n[[rule]]\nname=\"r\"\nkind=\"idle\"\n"
                              "within=\"1s\"\n",
@@ -68,7 +68,7 @@ TEST(Parse, replaces_what_was_there_on_success_and_only_then) {
   EXPECT_EQ(describe(out), "flow g\nstages\ndone\nclose\ndedupe 1h\n");
 }
 
-TEST(Parse, the_text_may_be_that_of_out_itself) {
+TEST(FlowParse, the_text_may_be_that_of_out_itself) {
   Definition out;
   ASSERT_FALSE(parse(kFlow, out));
   ASSERT_FALSE(parse(out.text, out));
@@ -76,7 +76,7 @@ TEST(Parse, the_text_may_be_that_of_out_itself) {
 }
 
 // The full example of the reference has tables that come with later versions.
-TEST(Parse, later_tables_are_refused_by_name) {
+TEST(FlowParse, later_tables_are_refused_by_name) {
   std::string text = read_file(WARDEN_TEST_DATA "/flows/valid/semantics_example.toml");
   ASSERT_FALSE(text.empty());
   const std::string retry =
@@ -93,7 +93,7 @@ TEST(Parse, later_tables_are_refused_by_name) {
   EXPECT_EQ(where(error), "22:2");
 }
 
-TEST(Parse, length_is_limited) {
+TEST(FlowParse, length_is_limited) {
   Definition out;
   std::string text = kFlow;
   text.resize(kMaxTextBytes, '\n');
@@ -112,7 +112,7 @@ std::string stages_array(std::size_t count) {
   return out + "]\n";
 }
 
-TEST(Parse, takes_as_many_stages_as_promised) {
+TEST(FlowParse, takes_as_many_stages_as_promised) {
   Definition out;
   ASSERT_FALSE(parse("[flow]\nname = \"f\"\nstages = " + stages_array(kMaxStages), out));
   EXPECT_EQ(out.stages.size(), kMaxStages);
@@ -123,7 +123,7 @@ TEST(Parse, takes_as_many_stages_as_promised) {
 
 // Each within the limit, all together over it: the refusal stands at the name that
 // is one too many.
-TEST(Parse, counts_stages_of_all_rules_together) {
+TEST(FlowParse, counts_stages_of_all_rules_together) {
   std::string text = kFlow;
   for (int rule = 0; rule < 5; ++rule) {
     const std::string n = std::to_string(rule);
@@ -138,7 +138,7 @@ TEST(Parse, counts_stages_of_all_rules_together) {
 }
 
 // Deep tables must be refused before anything recurses into them.
-TEST(Parse, depth_is_no_danger) {
+TEST(FlowParse, depth_is_no_danger) {
   Definition out;
   std::string dots = "a";
   for (int i = 0; i < 200'000; ++i) dots += ".a";
@@ -152,7 +152,7 @@ TEST(Parse, depth_is_no_danger) {
   }
 }
 
-TEST(Parse, any_number_of_threads_at_once) {
+TEST(FlowParse, any_number_of_threads_at_once) {
   const std::string text = read_file(WARDEN_TEST_DATA "/flows/valid/every_key.toml");
   Definition expected;
   ASSERT_FALSE(parse(text, expected));
@@ -171,7 +171,7 @@ TEST(Parse, any_number_of_threads_at_once) {
 
 // Valid and invalid files, cut and glued at random: whatever comes of it, either
 // the invariants of a Definition hold or the refusal has its form.
-TEST(Parse, texts_of_random_pieces_keep_the_promises) {
+TEST(FlowParse, texts_of_random_pieces_keep_the_promises) {
   std::uint64_t seed = std::random_device{}();
   if (const char* given = std::getenv("WARDEN_TEST_SEED")) seed = std::strtoull(given, nullptr, 10);
   SCOPED_TRACE("WARDEN_TEST_SEED=" + std::to_string(seed));

@@ -15,7 +15,7 @@ std::string nested(std::size_t brackets) {
   return "a = " + std::string(brackets, '[') + std::string(brackets, ']') + "\n";
 }
 
-TEST(Structure, nesting_is_counted_outside_of_strings_and_comments) {
+TEST(FlowStructure, nesting_is_counted_outside_of_strings_and_comments) {
   EXPECT_FALSE(check_structure(nested(kMaxNesting)));
   EXPECT_EQ(check_structure(nested(kMaxNesting + 1)).message,
             "nested too deep; expected at most 16 levels");
@@ -58,7 +58,7 @@ std::string refusal(const std::string& text) {
   return std::to_string(error.line) + ":" + std::to_string(error.column) + ": " + error.message;
 }
 
-TEST(Structure, beyond_ascii_only_in_strings_and_comments) {
+TEST(FlowStructure, beyond_ascii_only_in_strings_and_comments) {
   for (const std::string text :
        {"# ä", "a = 'ä'", R"(a = "ä")", "a = '''\nä'''", "a = \"\"\"\nä\"\"\"", R"("ä" = 1)",
         "\ufeffa = 1", R"(a = "\nä")", R"(a = '\ä')", R"(a = """\nä""")", "a = '''\\\nä'''",
@@ -76,7 +76,7 @@ TEST(Structure, beyond_ascii_only_in_strings_and_comments) {
   EXPECT_EQ(refusal("a = 1\ufeff"), "1:6: bad TOML: '\ufeff' (U+FEFF)" + outside);
 }
 
-TEST(Structure, beyond_ascii_not_right_after_a_backslash) {
+TEST(FlowStructure, beyond_ascii_not_right_after_a_backslash) {
   const std::string escape = R"(bad TOML in string: unknown escape sequence '\' and 'ä' (U+00E4); )"
                              R"(expected such as \n or \u00e9)";
   EXPECT_EQ(refusal(R"(a = "\ä")"), "1:7: " + escape);
@@ -89,9 +89,40 @@ TEST(Structure, beyond_ascii_not_right_after_a_backslash) {
   EXPECT_EQ(refusal("a = \"\"\"b\\\n\\\nä\"\"\""), "3:1: " + line);
 }
 
-TEST(Structure, texts_that_break_off_are_left_to_the_parser) {
+// The library reads a bare value to its end before it judges it: what could open a
+// string there, in the eyes of this pass alone, is refused.
+TEST(FlowStructure, nothing_opens_inside_of_a_bare_value) {
+  const std::string end = " right after it; expected the value's end";
+  EXPECT_EQ(refusal("a = 7'ä'"), "1:6: bad TOML in value: a quote" + end);
+  EXPECT_EQ(refusal("a = 7.'ä'"), "1:7: bad TOML in value: a quote" + end);
+  EXPECT_EQ(refusal("a = 7='ä'"), "1:6: bad TOML in value: '='" + end);
+  EXPECT_EQ(refusal("a = ='ä'"), "1:5: bad TOML in value: '='" + end);
+  EXPECT_EQ(refusal("a = 7['ä'"), "1:6: bad TOML in value: '['" + end);
+  EXPECT_EQ(refusal("a = 7{'ä'"), "1:6: bad TOML in value: '{'" + end);
+  EXPECT_EQ(refusal("a = [1, 7.'ä'"), "1:11: bad TOML in value: a quote" + end);
+  EXPECT_EQ(refusal("a = [[1], 7='ä'"), "1:12: bad TOML in value: '='" + end);
+  EXPECT_EQ(refusal("a = {b = 7='ä'"), "1:11: bad TOML in value: '='" + end);
+  EXPECT_EQ(refusal("a = [{b = 1}, 7='ä'"), "1:16: bad TOML in value: '='" + end);
+  EXPECT_EQ(refusal("a = [\n7\n, 8.'ä'"), "3:5: bad TOML in value: a quote" + end);
+  for (const std::string text :
+       {"a='ä'", "a.'ä'=1", "a . 'ä' = 1", "['ä']", "[a.'ä']", "[[a.'ä'.\"ä\"]]", "a={'ä'='ä'}",
+        "a = {b = 1, c.'ä' = 2}", "a = ['ä','ä',['ä'],{'ä'='ä'}]", "a = [\n'ä'\n]\n'b'.'ä' = 1",
+        "a = {b = {c.'ä' = 1}, d.'ä' = 1}\ne.'ä' = 2", "a = [1]\nb.'ä' = 1", "a=\"ä\"#ä"}) {
+    EXPECT_EQ(refusal(text), "") << text;
+  }
+}
+
+TEST(FlowStructure, strings_end_on_their_line) {
+  const std::string message = "bad TOML in string: the line ends; expected a closing quote";
+  EXPECT_EQ(refusal("a = 'b\nc = 'd'"), "1:7: " + message);
+  EXPECT_EQ(refusal("a = \"b\r\nc = 'd'"), "1:7: " + message);
+  EXPECT_EQ(refusal("a = \"\n"), "1:6: " + message);
+  EXPECT_EQ(refusal("a = \"\\\n"), "1:7: " + message);
+}
+
+TEST(FlowStructure, texts_that_break_off_are_left_to_the_parser) {
   for (const std::string text : {R"(")", R"("\)", R"(""")", R"("""\)", "\"\"\"\\\n", "'''", "''''",
-                                 "#", "", "'\n[", R"(""""")", "\ufeff"}) {
+                                 "#", "", R"(""""")", "\ufeff"}) {
     EXPECT_EQ(refusal(text), "") << text;
   }
 }

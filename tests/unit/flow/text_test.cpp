@@ -18,7 +18,7 @@ using namespace std::string_view_literals;
 
 constexpr std::size_t kNone = std::string_view::npos;
 
-TEST(Text, takes_every_code_point_but_surrogates) {
+TEST(FlowText, takes_every_code_point_but_surrogates) {
   std::string all;
   for (unsigned c = 0; c < 0x110000; ++c) {
     if (c >= 0xd800 && c <= 0xdfff) continue;
@@ -42,7 +42,7 @@ TEST(Text, takes_every_code_point_but_surrogates) {
   EXPECT_EQ(find_bad_utf8(all), kNone);
 }
 
-TEST(Text, finds_the_first_byte_that_is_not_utf8) {
+TEST(FlowText, finds_the_first_byte_that_is_not_utf8) {
   const std::vector<std::string_view> bad{
       "\x80"sv,              // a continuation alone
       "\xc0\xaf"sv,          // overlong
@@ -69,7 +69,7 @@ TEST(Text, finds_the_first_byte_that_is_not_utf8) {
   }
 }
 
-TEST(Text, positions_count_code_points_and_lines) {
+TEST(FlowText, positions_count_code_points_and_lines) {
   const std::string_view text =
       "a\xc3\xa4"
       "b\n\nc";
@@ -86,7 +86,7 @@ TEST(Text, positions_count_code_points_and_lines) {
             (Position{1, 2}));
 }
 
-TEST(Text, quotes_on_one_short_line) {
+TEST(FlowText, quotes_on_one_short_line) {
   EXPECT_EQ(in_quotes(""), "''");
   EXPECT_EQ(in_quotes("a b"), "'a b'");
   EXPECT_EQ(in_quotes("a\n\t\x7f\x1b\0"sv), "'a\\x0a\\x09\\x7f\\x1b\\x00'");
@@ -99,7 +99,7 @@ TEST(Text, quotes_on_one_short_line) {
   EXPECT_EQ(in_quotes(x63 + "\xc3\xa4"), "'" + x63 + "...'");
 }
 
-TEST(Text, suggests_only_what_is_near) {
+TEST(FlowText, suggests_only_what_is_near) {
   constexpr std::array kWords{"close"sv, "dedupe"sv, "done"sv, "name"sv, "stages"sv};
   EXPECT_EQ(suggestion("clsoe", kWords), " (did you mean 'close'?)");   // swapped
   EXPECT_EQ(suggestion("stage", kWords), " (did you mean 'stages'?)");  // missing
@@ -115,7 +115,7 @@ TEST(Text, suggests_only_what_is_near) {
   EXPECT_EQ(suggestion("c", kShort), "");  // all letters differ
 }
 
-TEST(Text, lists_a_few_of_many) {
+TEST(FlowText, lists_a_few_of_many) {
   EXPECT_EQ(listed({}), "");
   constexpr std::array kTwo{"a"sv, "b\nc"sv};
   EXPECT_EQ(listed(kTwo), "a, b\\x0ac");
@@ -123,7 +123,7 @@ TEST(Text, lists_a_few_of_many) {
   EXPECT_EQ(listed(many), "x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x and 4 more");
 }
 
-TEST(Text, length_is_limited) {
+TEST(FlowText, length_is_limited) {
   EXPECT_FALSE(check_text(std::string(kMaxTextBytes, '\n')));
   const Error error = check_text(std::string(kMaxTextBytes, '\n') + "x");
   EXPECT_EQ(raw(error.code), raw(Code::too_large));
