@@ -59,8 +59,7 @@ CLEAN = {
     "capi/warden.cpp": source('#include "warden/warden.h"', '#include "engine/engine.hpp"'),
     "tests/CMakeLists.txt": SHELL_HEAD + "add_subdirectory(unit/flow)\n",
     "tests/unit/flow/CMakeLists.txt": SHELL_HEAD + "foreach(name rule)\n"
-                                                   "  test(${name}_test.cpp)\nendforeach()\n"
-                                                   "add(rule_test)\n",
+                                                   "  test(${name}_test.cpp)\nendforeach()\n",
     "tests/unit/flow/rule_test.cpp": source('#include "flow/rule.hpp"'),
 }
 

@@ -94,7 +94,6 @@ def mentions(text, word):
 def is_built(tree, path):
     """A build file or script of its folder, or of one above, names it."""
     folder, name = posixpath.split(path)
-    stem = posixpath.splitext(name)[0]
     while True:
         inside = posixpath.relpath(path, folder or ".")
         for other in tree.by_folder.get(folder, []):
@@ -103,10 +102,10 @@ def is_built(tree, path):
             text = tree.build_text[other]
             if mentions(text, inside) or mentions(text, name):
                 return True
-            # foreach(name ...) add_executable(${name} ${name}.cpp)
-            if re.search(r"\$\{\w+\}[\w.]*" + re.escape(posixpath.splitext(name)[1]), text) \
-                    and mentions(text, stem):
-                return True
+            # foreach(one a b c) ... ${one}_test.cpp
+            for rest in re.findall(r"\$\{\w+\}([\w.]*\.\w+)", text):
+                if name.endswith(rest) and mentions(text, name[:-len(rest)]):
+                    return True
         if not folder:
             return False
         folder = posixpath.dirname(folder)
