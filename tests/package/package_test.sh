@@ -28,6 +28,17 @@ unset LD_LIBRARY_PATH LIBRARY_PATH CPATH
 
 warnings="-std=c99 -pedantic -Wall -Wextra -Werror"
 
+# Runs a client. The library allocates from mimalloc, whose shared library also holds
+# a malloc: the client must go on with its own.
+run_client() {
+  "$1" || fail "$1: exit code $?"
+  LD_DEBUG=bindings LD_BIND_NOW=1 "$1" 2>&1 >/dev/null |
+    grep -E "to [^ ]*libmimalloc.*symbol .(malloc|calloc|realloc|free)'" |
+    grep -v "file [^ ]*libmimalloc[^ ]* \[[0-9]*\] to" &&
+    fail "$1: its malloc has been replaced by mimalloc's"
+  return 0
+}
+
 compile_with_cmake() {  # compile_with_cmake PROJECT PROGRAM... -- OPTION...
   local project=$1 programs=() folder=$work/$name
   shift
@@ -42,7 +53,7 @@ compile_with_cmake() {  # compile_with_cmake PROJECT PROGRAM... -- OPTION...
   for program in "${programs[@]}"; do
     place=$(find "$folder" -type f -name "$program" -perm -u+x)
     [ -n "$place" ] || fail "$program was not built"
-    "$place" || fail "$program: exit code $?"
+    run_client "$place"
   done
 }
 
@@ -77,7 +88,8 @@ case $name in
       fail "pkg-config knows another version than CMakeLists.txt"
     cc $warnings "$source/tests/package/client.c" $(pkg-config --cflags --libs warden) \
       -o "$work/client_shared" || fail "does not link"
-    LD_LIBRARY_PATH=$prefix/lib "$work/client_shared" || fail "exit code $?"
+    export LD_LIBRARY_PATH=$prefix/lib
+    run_client "$work/client_shared"
     ;;
   pkgconfig_static)
     # -lwarden would prefer the shared library that lies beside the archive.
@@ -86,7 +98,7 @@ case $name in
       -o "$work/client_static" || fail "does not link with: $libs"
     objdump -p "$work/client_static" | grep 'NEEDED.*libwarden' &&
       fail "the static client needs libwarden.so"
-    "$work/client_static" || fail "exit code $?"
+    run_client "$work/client_static"
     ;;
   cmake_c)
     compile_with_cmake consumer uses_warden uses_warden_static -- \
