@@ -78,7 +78,7 @@ case $name in
       fail "the files above name a folder of the build"
     soname=$(objdump -p "$prefix/lib/libwarden.so" | sed -n 's/ *SONAME *//p')
     [ "$soname" = libwarden.so.0 ] || fail "SONAME is '$soname', expected libwarden.so.0"
-    objdump -p "$prefix/lib/libwarden.so" "$prefix/bin/warden" | grep -E 'R(UN)?PATH' &&
+    objdump -p "$prefix/lib/libwarden.so" "$prefix/bin/warden" | grep -E 'R(UN)?PATH +[^$]' &&
       fail "a run path of the build is left in what is installed"
     "$prefix/bin/warden" --version >/dev/null || fail "bin/warden --version: exit code $?"
     ;;
