@@ -50,7 +50,7 @@ run:
 	$(BUILD)/bin/warden demo
 
 test:
-	@tests/setup.sh run test bench
+	@tests/setup.sh run test
 	@tests/suite.py --build $(BUILD) --jobs $(JOBS) $(RUNS)
 
 soak:
