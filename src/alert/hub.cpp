@@ -68,7 +68,7 @@ void Hub::set_durable(Lsn lsn) noexcept {
 
 // Opens the gate as far as may be, rings if anything is ready.
 void Hub::refresh(Consumer& consumer) noexcept {
-  if (!consumer.gate_.empty()) {
+  if (consumer.gate_head_ != nullptr) {
     gate_armed_.store(true, std::memory_order_seq_cst);
     consumer.open_gate();
   }
