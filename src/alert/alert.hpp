@@ -13,6 +13,9 @@
 
 namespace warden::alert {
 
+struct Alert;
+struct Entry;
+
 enum class Kind : std::uint8_t {
   warn = 1,
   breach = 2,
@@ -20,6 +23,25 @@ enum class Kind : std::uint8_t {
   expired = 6,
   suspicious = 7,
   resolved = 9,
+};
+
+// An item's closing resolves an overdue rule; it does not undo what these tell. So
+// they are never withdrawn and no RESOLVED follows them.
+constexpr bool is_lasting(Kind kind) noexcept {
+  return kind == Kind::expired || kind == Kind::suspicious;
+}
+
+// What the hub keeps beside an alert. Producers touch `next` and `is_closing`
+// only, inside push; everything else is under the hub's lock.
+struct Hooks {
+  Alert* next = nullptr;     // in the queue, then in the list of what is kept
+  Alert* prev = nullptr;     // in the list of what is kept
+  Entry* entries = nullptr;  // one for every consumer that holds it
+  std::uint64_t order = 0;   // of arrival at the hub
+  Lsn closed_lsn = Lsn::none;
+  bool is_closing = false;  // not an alert: says that its item has closed
+  bool closed = false;      // its item has closed, as of closed_lsn
+  bool kept = false;        // is in the list
 };
 
 struct Alert {
@@ -42,6 +64,7 @@ struct Alert {
   Kind kind = Kind::breach;
   std::uint8_t level = 0;
   std::uint8_t severity = 0;
+  Hooks hooks;  // the hub's own
 };
 
 }  // namespace warden::alert
