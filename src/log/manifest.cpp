@@ -135,10 +135,10 @@ Error decode(const std::string& path, const std::string& name, const std::vector
 }  // namespace
 
 std::string segment_name(std::uint64_t number) {
-  return "wal-" + std::to_string(number);
+  return std::string("wal-").append(std::to_string(number));
 }
 std::string manifest_name(std::uint64_t number) {
-  return "MANIFEST-" + std::to_string(number);
+  return std::string("MANIFEST-").append(std::to_string(number));
 }
 
 std::uint64_t number_in(const std::string& name, const char* prefix) {
