@@ -13,13 +13,15 @@
 namespace warden::log {
 namespace {
 
+constexpr int kTries = 100;
 constexpr std::uint64_t kManifestLimit = 64u << 20;
 
 int write_whole(io::File& file, const void* data, std::size_t size) {
   std::size_t done = 0;
+  int tries = 0;
   while (done < size) {
     const auto put = file.write(static_cast<const char*>(data) + done, size - done, done);
-    if (put == -EINTR || put == -EAGAIN) continue;
+    if ((put == -EINTR || put == -EAGAIN) && ++tries <= kTries) continue;
     if (put < 0) return static_cast<int>(put);
     if (put == 0) return -EIO;
     done += static_cast<std::size_t>(put);

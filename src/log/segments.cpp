@@ -105,10 +105,11 @@ Error Committer::make_first() {
   int result = dir_.open(name.c_str(), io::Open::create, spare.file);
   if (result < 0) return io_error(path_, name, "create it", result);
   std::uint64_t offset = 0;
+  std::uint32_t tries = 0;
   while (result == 0 && offset < spare.entry.size) {
     const std::size_t size = std::min<std::uint64_t>(kZeroBytes, spare.entry.size - offset);
     const std::int64_t put = spare.file->write(zeros_, size, offset);
-    if (put == -EINTR || put == -EAGAIN) continue;
+    if ((put == -EINTR || put == -EAGAIN) && ++tries <= kMakerTries) continue;
     if (put <= 0) result = put == 0 ? -EIO : static_cast<int>(put);
     // Whole pages only, or the next write would not be aligned.
     if (put > 0) offset += static_cast<std::uint64_t>(put) / kPage * kPage;
