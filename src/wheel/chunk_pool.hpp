@@ -79,6 +79,7 @@ class ChunkPool {
   using ChunkT = Chunk<Atomic, Policy::kCells>;
 
   ChunkT& operator[](std::uint32_t index) noexcept { return chunks_[index]; }
+  const ChunkT& operator[](std::uint32_t index) const noexcept { return chunks_[index]; }
 
   // kNoChunk when memory is out. Any thread.
   std::uint32_t alloc() noexcept {

@@ -27,17 +27,26 @@ Advanced BasicWheel<Atomic, Policy>::advance(Tick to, std::uint64_t max_work, F&
   if (to > kMaxTick) to = kMaxTick;
   Progress progress{max_work > 0 ? max_work : 1};
   bool done = true;
+  // What was published since the last call is placed before the hand moves.
+  if (!std::exchange(resumed_, false)) polled_at_ = kNoTick;
   for (;;) {
     if (!settle(progress, on_due)) {
       done = false;
       break;
     }
+    cascade_early(progress);
     const Tick now = now_.load(std::memory_order_relaxed);
     if (now >= to) break;
+    if (progress.exhausted()) {
+      done = false;
+      break;
+    }
     const Tick next = bound(std::memory_order_acquire);
     move_towards(next < to ? next : to);
     polled_at_ = kNoTick;
   }
+  resumed_ = !done;
+  if (done) sweep(progress);
   return {done, progress.fired, progress.work, now_.load(std::memory_order_relaxed)};
 }
 
