@@ -64,13 +64,18 @@ class Committer {
   // One pass; true if it did anything, so that another is worth while.
   // `drain`: make nothing new but what is published, no beacon, no spare.
   bool turn(bool drain) noexcept;
-  // Something was submitted whose completion is not yet there.
-  bool in_flight() const noexcept { return outstanding_ != 0; }
+  // A block or flush was submitted whose completion is not yet there: the role must
+  // be kept. A spare in the making does not bind it.
+  bool committing() const noexcept { return outstanding_ != 0; }
+  // Anything at all was submitted whose completion is not yet there.
+  bool in_flight() const noexcept { return outstanding_ != 0 || maker_.busy; }
+  // turn() would go on making the next segment.
+  bool spare_due() const noexcept;
   // Records at hand that turn() would put into a block.
   bool pending() const noexcept;
   // Everything taken from the buffer is flushed.
   bool quiet() const noexcept {
-    return outstanding_ == 0 && written_sequence_ == next_sequence_ &&
+    return !in_flight() && written_sequence_ == next_sequence_ &&
            flushed_sequence_ == next_sequence_;
   }
   // pending() is true, but only a completion or time can help.
@@ -224,7 +229,7 @@ class Committer {
   std::uint64_t written_end_ = 0;       // LSN up to there
   std::uint64_t asked_sequence_ = 1;    // covered by flushes issued
   std::uint64_t flushed_sequence_ = 1;  // covered by flushes succeeded
-  unsigned outstanding_ = 0;
+  unsigned outstanding_ = 0;            // blocks and flushes in flight
   bool blocked_ = false;
   bool beacon_owed_ = false;
   Nanos beacon_due_ = 0;

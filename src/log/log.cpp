@@ -205,10 +205,11 @@ bool Log::lead(Lsn) noexcept {
   if (!options_.inline_commit || waiters_.load(std::memory_order_relaxed) != 1) return false;
   if (!role_.try_lock()) return false;
   const bool done = committer_->commit_inline();
-  // Let the scribe arm its timer for the beacon, once in a busy period.
-  const bool arm = done && !timed_;
+  // The scribe has to arm its timer for the beacon, once in a busy period, or to go
+  // on with the next segment.
+  const bool scribe_due = done && (!timed_ || committer_->spare_due());
   role_.unlock();
-  if (arm) wake_scribe();
+  if (scribe_due) wake_scribe();
   return done;
 }
 
@@ -237,18 +238,18 @@ void Log::wake_scribe() noexcept {
   if (asleep_.exchange(0, std::memory_order_seq_cst) == 1) queue_->wake();
 }
 
-// Under role_ if something is in flight, else without it.
-void Log::sleep(bool in_flight) noexcept {
+// Under role_ if a block or flush is in flight, else without it.
+void Log::sleep(bool committing) noexcept {
   Nanos limit = 0;
   {
     std::unique_lock<std::mutex> lock(role_, std::defer_lock);
-    if (!in_flight) lock.lock();
+    if (!committing) lock.lock();
     limit = committer_->idle_time();
     timed_ = limit != kNever;
   }
   asleep_.store(1, std::memory_order_seq_cst);
   const bool more = committer_->pending() && !committer_->blocked() && !committer_->failed();
-  const bool stopping = !in_flight && stop_.load(std::memory_order_seq_cst);
+  const bool stopping = !committing && stop_.load(std::memory_order_seq_cst);
   if (!more && !stopping) queue_->wait(limit);
   asleep_.store(0, std::memory_order_seq_cst);
 }
@@ -257,17 +258,18 @@ void Log::scribe() noexcept {
   queue_->attach();
   for (;;) {
     role_.lock();
-    // Holds the role as long as anything is in flight.
+    // Holds the role as long as a block or flush is in flight.
     for (;;) {
       const bool stopping = stop_.load(std::memory_order_acquire);
       if (committer_->turn(stopping)) continue;
-      if (!committer_->in_flight()) break;
+      if (!committer_->committing() && !(stopping && committer_->in_flight())) break;
       sleep(true);
     }
     const bool more = committer_->pending() && !committer_->blocked() && !committer_->failed();
+    const bool in_flight = committer_->in_flight();
     role_.unlock();
     if (stop_.load(std::memory_order_acquire)) {
-      if (!more || committer_->failed()) return;
+      if (!more && !in_flight) return;
       continue;
     }
     if (!more) sleep(false);

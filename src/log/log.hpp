@@ -178,7 +178,7 @@ class Log {
   Error start(const Recovered& recovered);
   Uuid new_uuid(const Recovered& recovered) const;
   void scribe() noexcept;
-  void sleep(bool in_flight) noexcept;
+  void sleep(bool committing) noexcept;
   void wake_scribe() noexcept;
   void durable_moved(Lsn lsn) noexcept;
   bool lead(Lsn lsn) noexcept;

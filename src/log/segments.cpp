@@ -17,8 +17,11 @@
 namespace warden::log {
 namespace {
 
-constexpr std::size_t kZeroBytes = 256 * 1024;
+// Small, since on the synchronous queue a piece delays the next commit.
+constexpr std::size_t kZeroBytes = 64 * 1024;
 constexpr std::uint32_t kMakerTries = 100;
+// The spare is zeroed at so many times the rate at which the current segment fills.
+constexpr std::uint64_t kMakerPace = 4;
 
 }  // namespace
 
@@ -177,14 +180,28 @@ bool Committer::rotate() noexcept {
   return true;
 }
 
+bool Committer::spare_due() const noexcept {
+  const Maker& maker = maker_;
+  if (maker.busy) return false;
+  switch (maker.state) {
+    case Maker::State::idle:
+      // A store that is only opened and closed makes none.
+      return spares_.size() < options_.spares && (current_.file || spares_.empty());
+    case Maker::State::writing:
+      return maker.offset < kMakerPace * current_.offset || spares_.empty();
+    case Maker::State::flush:
+    case Maker::State::listing:
+      return true;
+  }
+  return false;
+}
+
 bool Committer::make_spare() noexcept {
   Maker& maker = maker_;
-  if (maker.busy) return false;
+  if (!spare_due()) return false;
   if (starved() && clock_.now_elapsed() < maker.retry_at) return false;
   switch (maker.state) {
     case Maker::State::idle: {
-      // A store that is only opened and closed makes none.
-      if (spares_.size() >= options_.spares || (!current_.file && !spares_.empty())) return false;
       maker.entry = {};
       maker.entry.number = manifest_.next_number++;
       maker.entry.size = std::min(options_.segment_bytes, current_.entry.size * 2);
@@ -202,13 +219,11 @@ bool Committer::make_spare() noexcept {
     case Maker::State::writing: {
       const std::size_t size = std::min<std::uint64_t>(kZeroBytes, maker.entry.size - maker.offset);
       maker.busy = true;
-      ++outstanding_;
       queue_.write(*maker.file, zeros_, size, maker.offset, make_tag(TagKind::maker, 0));
       return true;
     }
     case Maker::State::flush:
       maker.busy = true;
-      ++outstanding_;
       queue_.flush(*maker.file, make_tag(TagKind::maker, 0));
       return true;
     case Maker::State::listing:
@@ -301,7 +316,7 @@ void Committer::publish_room() noexcept {
 }
 
 Error Committer::seal() noexcept {
-  WARDEN_ASSERT(outstanding_ == 0);
+  WARDEN_ASSERT(!in_flight());
   try {
     if (maker_.file) {
       maker_.file.reset();
