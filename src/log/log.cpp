@@ -22,8 +22,10 @@ Code Log::refuse(ReserveFlags flags) const noexcept {
   if (!has(flags, ReserveFlags::closing) && !has(flags, ReserveFlags::cleaner)) {
     return Code::no_space;
   }
-  // What is in the buffer must find room too, in blocks that are padded.
-  return committer_->room() < 2 * buffer_.capacity() ? Code::no_space : Code::ok;
+  // What is in the buffer must find room too, in blocks that are padded. The last of
+  // it is the cleaner's, since it alone can make room.
+  const std::uint64_t keep = has(flags, ReserveFlags::cleaner) ? 1 : 2;
+  return committer_->room() < keep * buffer_.capacity() ? Code::no_space : Code::ok;
 }
 
 Code Log::reserve(std::size_t content_bytes, std::uint32_t records, ReserveFlags flags,
@@ -231,6 +233,58 @@ void Log::on_failure(std::function<void(const Error&)> callback) {
   on_failure_ = std::move(callback);
 }
 
+// ------------------------------------------------------------------- cleaning
+Log::Oldest Log::oldest() const {
+  if (!committer_ || forked()) return {};
+  const SegmentEntry entry = committer_->oldest();
+  return {entry.number, entry.offset, static_cast<Lsn>(entry.base), static_cast<Lsn>(entry.end)};
+}
+
+Error Log::read_oldest(std::uint64_t number, ReplaySink& sink) {
+  const SegmentEntry entry = committer_ ? committer_->oldest() : SegmentEntry{};
+  if (entry.number == 0 || entry.number != number) {
+    return Error{Code::invalid_argument, "not the oldest segment", 0, 0, 0};
+  }
+  try {
+    return read_segment(*dir_, path_, uuid_, entry, sink);
+  } catch (const std::bad_alloc&) {
+    return Error{Code::no_memory, "out of memory", 0, 0, 0};
+  }
+}
+
+Code Log::free_oldest(std::uint64_t number, Lsn moved, Nanos timeout) noexcept {
+  if (forked()) return Code::forked;
+  if (!committer_) return Code::read_only;
+  if (number == 0 || committer_->oldest().number != number) return Code::invalid_argument;
+  const Nanos begun = io::monotonic_now();
+  const Code durable = wait_durable(moved, timeout);
+  if (durable != Code::ok) return durable;
+  const Nanos until = timeout < 0 ? kNever : add_sat(begun, timeout);
+  committer_->request_free(number);
+  waiters_.fetch_add(1, std::memory_order_seq_cst);
+  Code code = Code::timeout;
+  for (;;) {
+    const std::uint32_t seen = moved_.load(std::memory_order_seq_cst);
+    if (committer_->freed() >= number) code = Code::ok;
+    if (code == Code::ok) break;
+    if (committer_->failed()) code = Code::io;
+    if (stopped_.load(std::memory_order_acquire)) code = Code::store_closed;
+    if (code != Code::timeout) break;
+    if (options_.manual) {
+      if (!pump()) queue_->wait(committer_->idle_time());
+      continue;
+    }
+    // The scribe may just be going to sleep, and looks for records only before that:
+    // so ask again every now and then.
+    wake_scribe();
+    const Nanos left = until == kNever ? kNever : until - io::monotonic_now();
+    if (left <= 0) break;
+    io::futex_wait(moved_, seen, std::min(left, 10 * kMilli));
+  }
+  waiters_.fetch_sub(1, std::memory_order_relaxed);
+  return code;
+}
+
 // --------------------------------------------------------------------- scribe
 void Log::wake_scribe() noexcept {
   // A thread that finds 0 here published before the scribe looked for the last time.
@@ -297,6 +351,9 @@ LogStats Log::stats() const {
   out.inline_commits = counters.inline_commits.load(relaxed);
   out.resubmitted = counters.resubmitted.load(relaxed);
   out.segments = counters.segments.load(relaxed);
+  out.freed = counters.freed.load(relaxed);
+  out.recycled = counters.recycled.load(relaxed);
+  out.log_bytes = committer_->log_bytes();
   out.room = committer_->room();
   out.starved = committer_->starved();
   out.acks = acks_.total();
