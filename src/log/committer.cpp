@@ -55,6 +55,7 @@ bool Committer::turn(bool drain) noexcept {
     busy |= build_blocks();
     busy |= issue_flush();
     if (!drain) {
+      busy |= free_oldest();
       busy |= make_spare();
       busy |= beacon();
     }
@@ -68,7 +69,8 @@ Nanos Committer::idle_time() noexcept {
   const Nanos now = clock_.now_elapsed();
   Nanos until = kNever;
   if (beacon_owed_ && outstanding_ == 0) until = std::min(until, beacon_due_);
-  if (!maker_.busy && starved()) until = std::min(until, maker_.retry_at);
+  const bool freeing = free_wanted_.load(std::memory_order_acquire) != 0;
+  if (starved() && (spare_due() || freeing)) until = std::min(until, maker_.retry_at);
   for (const Slot& slot : slots_) {
     if (slot.state == SlotState::waiting) until = std::min(until, slot.retry_at);
   }
@@ -76,14 +78,14 @@ Nanos Committer::idle_time() noexcept {
 }
 
 void Committer::complete(const io::Completion& completion) noexcept {
-  WARDEN_ASSERT(outstanding_ != 0);
-  --outstanding_;
   const auto part = static_cast<unsigned>(completion.tag & 0xff);
   switch (kind_of(completion.tag)) {
     case TagKind::slot:
+      --outstanding_;
       complete_write(part, completion.result);
       break;
     case TagKind::flush:
+      --outstanding_;
       complete_flush(part, completion.result);
       break;
     case TagKind::maker:

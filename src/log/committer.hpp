@@ -16,7 +16,9 @@
 //    ever acknowledged again (failed()); a flush is never repeated.
 // 4. A segment is begun only when all blocks of the one before it are flushed, and
 //    its header is written with the first block and flushed no later.
-// 5. A full disk is no failure: the spare segment is made ahead, and when that
+// 5. Segments are freed strictly oldest first, on request; a file is renamed or
+//    removed only after a manifest without it is durable.
+// 6. A full disk is no failure: the spare segment is made ahead, and when that
 //    cannot be done the log is `starved` until it can.
 #pragma once
 
@@ -24,6 +26,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -49,6 +52,7 @@ struct Listener {
   std::function<void(Lsn)> durable;
   std::function<void(const Error&)> failed;
   std::function<void(bool)> starved;
+  std::function<void()> freed;
 };
 
 class Committer {
@@ -64,13 +68,18 @@ class Committer {
   // One pass; true if it did anything, so that another is worth while.
   // `drain`: make nothing new but what is published, no beacon, no spare.
   bool turn(bool drain) noexcept;
-  // Something was submitted whose completion is not yet there.
-  bool in_flight() const noexcept { return outstanding_ != 0; }
+  // A block or flush was submitted whose completion is not yet there: the role must
+  // be kept. A spare in the making does not bind it.
+  bool committing() const noexcept { return outstanding_ != 0; }
+  // Anything at all was submitted whose completion is not yet there.
+  bool in_flight() const noexcept { return outstanding_ != 0 || maker_.busy; }
+  // turn() would go on making the next segment.
+  bool spare_due() const noexcept;
   // Records at hand that turn() would put into a block.
   bool pending() const noexcept;
   // Everything taken from the buffer is flushed.
   bool quiet() const noexcept {
-    return outstanding_ == 0 && written_sequence_ == next_sequence_ &&
+    return !in_flight() && written_sequence_ == next_sequence_ &&
            flushed_sequence_ == next_sequence_;
   }
   // pending() is true, but only a completion or time can help.
@@ -84,6 +93,15 @@ class Committer {
   Error seal() noexcept;
 
   // ---- any thread
+  // The oldest segment if it is complete, else number 0.
+  SegmentEntry oldest() const;
+  // Asks the committer to free it; `freed()` reaches the number once that is durable.
+  void request_free(std::uint64_t number) noexcept {
+    free_wanted_.store(number, std::memory_order_release);
+  }
+  std::uint64_t freed() const noexcept { return freed_.load(std::memory_order_acquire); }
+  // Of blocks and headers in segments that are still there.
+  std::uint64_t log_bytes() const noexcept { return log_bytes_.load(std::memory_order_relaxed); }
   Lsn durable() const noexcept {
     return static_cast<Lsn>(durable_.load(std::memory_order_acquire));
   }
@@ -103,6 +121,8 @@ class Committer {
     std::atomic<std::uint64_t> inline_commits{0};
     std::atomic<std::uint64_t> segments{0};
     std::atomic<std::uint64_t> resubmitted{0};
+    std::atomic<std::uint64_t> freed{0};     // segments
+    std::atomic<std::uint64_t> recycled{0};  // of them, used again
   };
   const Counters& counters() const noexcept { return counters_; }
   Error failure() const { return failure_; }  // once failed()
@@ -142,6 +162,7 @@ class Committer {
     std::unique_ptr<io::File> file;
     SegmentEntry entry;
     std::uint64_t offset = 0;
+    std::uint64_t limit = 0;  // zeros up to here: all of it, or a recycled file's header
     std::uint32_t tries = 0;
     bool busy = false;  // an operation is in flight
     Nanos retry_at = 0;
@@ -188,6 +209,8 @@ class Committer {
   SegmentEntry* listed(std::uint64_t number) noexcept;
   bool rotate() noexcept;
   bool make_spare() noexcept;
+  bool begin_spare() noexcept;
+  bool free_oldest() noexcept;
   void complete_make(std::int64_t result) noexcept;
   bool list_spare() noexcept;
   void make_failed(const char* what, int result) noexcept;
@@ -206,6 +229,10 @@ class Committer {
   Current current_;
   SegmentEntry before_;  // sealed: what the next segment continues; number 0: nothing
   std::deque<Spare> spares_;
+  SegmentEntry recyclable_;  // freed, its file kept to become the next spare; 0: none
+  // Guards manifest_.segments for oldest(), which comes from other threads; all
+  // changes are made under the role as well.
+  mutable std::mutex list_;
   Maker maker_;
   std::byte* memory_ = nullptr;
   std::size_t memory_bytes_ = 0;
@@ -224,7 +251,7 @@ class Committer {
   std::uint64_t written_end_ = 0;       // LSN up to there
   std::uint64_t asked_sequence_ = 1;    // covered by flushes issued
   std::uint64_t flushed_sequence_ = 1;  // covered by flushes succeeded
-  unsigned outstanding_ = 0;
+  unsigned outstanding_ = 0;            // blocks and flushes in flight
   bool blocked_ = false;
   bool beacon_owed_ = false;
   Nanos beacon_due_ = 0;
@@ -236,6 +263,10 @@ class Committer {
   std::atomic<bool> failed_{false};
   std::atomic<bool> starved_{false};
   std::atomic<std::uint64_t> room_{0};
+  std::atomic<std::uint64_t> log_bytes_{0};
+  std::atomic<std::uint64_t> free_wanted_{0};  // set by the cleaner, cleared under the role
+  std::atomic<std::uint64_t> freed_{0};        // newest number freed
+  std::uint64_t sealed_bytes_ = 0;             // under the role
   Counters counters_;
 };
 

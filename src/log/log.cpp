@@ -22,8 +22,10 @@ Code Log::refuse(ReserveFlags flags) const noexcept {
   if (!has(flags, ReserveFlags::closing) && !has(flags, ReserveFlags::cleaner)) {
     return Code::no_space;
   }
-  // What is in the buffer must find room too, in blocks that are padded.
-  return committer_->room() < 2 * buffer_.capacity() ? Code::no_space : Code::ok;
+  // What is in the buffer must find room too, in blocks that are padded. The last of
+  // it is the cleaner's, since it alone can make room.
+  const std::uint64_t keep = has(flags, ReserveFlags::cleaner) ? 1 : 2;
+  return committer_->room() < keep * buffer_.capacity() ? Code::no_space : Code::ok;
 }
 
 Code Log::reserve(std::size_t content_bytes, std::uint32_t records, ReserveFlags flags,
@@ -205,10 +207,11 @@ bool Log::lead(Lsn) noexcept {
   if (!options_.inline_commit || waiters_.load(std::memory_order_relaxed) != 1) return false;
   if (!role_.try_lock()) return false;
   const bool done = committer_->commit_inline();
-  // Let the scribe arm its timer for the beacon, once in a busy period.
-  const bool arm = done && !timed_;
+  // The scribe has to arm its timer for the beacon, once in a busy period, or to go
+  // on with the next segment.
+  const bool scribe_due = done && (!timed_ || committer_->spare_due());
   role_.unlock();
-  if (arm) wake_scribe();
+  if (scribe_due) wake_scribe();
   return done;
 }
 
@@ -230,6 +233,58 @@ void Log::on_failure(std::function<void(const Error&)> callback) {
   on_failure_ = std::move(callback);
 }
 
+// ------------------------------------------------------------------- cleaning
+Log::Oldest Log::oldest() const {
+  if (!committer_ || forked()) return {};
+  const SegmentEntry entry = committer_->oldest();
+  return {entry.number, entry.offset, static_cast<Lsn>(entry.base), static_cast<Lsn>(entry.end)};
+}
+
+Error Log::read_oldest(std::uint64_t number, ReplaySink& sink) {
+  const SegmentEntry entry = committer_ ? committer_->oldest() : SegmentEntry{};
+  if (entry.number == 0 || entry.number != number) {
+    return Error{Code::invalid_argument, "not the oldest segment", 0, 0, 0};
+  }
+  try {
+    return read_segment(*dir_, path_, uuid_, entry, sink);
+  } catch (const std::bad_alloc&) {
+    return Error{Code::no_memory, "out of memory", 0, 0, 0};
+  }
+}
+
+Code Log::free_oldest(std::uint64_t number, Lsn moved, Nanos timeout) noexcept {
+  if (forked()) return Code::forked;
+  if (!committer_) return Code::read_only;
+  if (number == 0 || committer_->oldest().number != number) return Code::invalid_argument;
+  const Nanos begun = io::monotonic_now();
+  const Code durable = wait_durable(moved, timeout);
+  if (durable != Code::ok) return durable;
+  const Nanos until = timeout < 0 ? kNever : add_sat(begun, timeout);
+  committer_->request_free(number);
+  waiters_.fetch_add(1, std::memory_order_seq_cst);
+  Code code = Code::timeout;
+  for (;;) {
+    const std::uint32_t seen = moved_.load(std::memory_order_seq_cst);
+    if (committer_->freed() >= number) code = Code::ok;
+    if (code == Code::ok) break;
+    if (committer_->failed()) code = Code::io;
+    if (stopped_.load(std::memory_order_acquire)) code = Code::store_closed;
+    if (code != Code::timeout) break;
+    if (options_.manual) {
+      if (!pump()) queue_->wait(committer_->idle_time());
+      continue;
+    }
+    // The scribe may just be going to sleep, and looks for records only before that:
+    // so ask again every now and then.
+    wake_scribe();
+    const Nanos left = until == kNever ? kNever : until - io::monotonic_now();
+    if (left <= 0) break;
+    io::futex_wait(moved_, seen, std::min(left, 10 * kMilli));
+  }
+  waiters_.fetch_sub(1, std::memory_order_relaxed);
+  return code;
+}
+
 // --------------------------------------------------------------------- scribe
 void Log::wake_scribe() noexcept {
   // A thread that finds 0 here published before the scribe looked for the last time.
@@ -237,18 +292,18 @@ void Log::wake_scribe() noexcept {
   if (asleep_.exchange(0, std::memory_order_seq_cst) == 1) queue_->wake();
 }
 
-// Under role_ if something is in flight, else without it.
-void Log::sleep(bool in_flight) noexcept {
+// Under role_ if a block or flush is in flight, else without it.
+void Log::sleep(bool committing) noexcept {
   Nanos limit = 0;
   {
     std::unique_lock<std::mutex> lock(role_, std::defer_lock);
-    if (!in_flight) lock.lock();
+    if (!committing) lock.lock();
     limit = committer_->idle_time();
     timed_ = limit != kNever;
   }
   asleep_.store(1, std::memory_order_seq_cst);
   const bool more = committer_->pending() && !committer_->blocked() && !committer_->failed();
-  const bool stopping = !in_flight && stop_.load(std::memory_order_seq_cst);
+  const bool stopping = !committing && stop_.load(std::memory_order_seq_cst);
   if (!more && !stopping) queue_->wait(limit);
   asleep_.store(0, std::memory_order_seq_cst);
 }
@@ -257,17 +312,18 @@ void Log::scribe() noexcept {
   queue_->attach();
   for (;;) {
     role_.lock();
-    // Holds the role as long as anything is in flight.
+    // Holds the role as long as a block or flush is in flight.
     for (;;) {
       const bool stopping = stop_.load(std::memory_order_acquire);
       if (committer_->turn(stopping)) continue;
-      if (!committer_->in_flight()) break;
+      if (!committer_->committing() && !(stopping && committer_->in_flight())) break;
       sleep(true);
     }
     const bool more = committer_->pending() && !committer_->blocked() && !committer_->failed();
+    const bool in_flight = committer_->in_flight();
     role_.unlock();
     if (stop_.load(std::memory_order_acquire)) {
-      if (!more || committer_->failed()) return;
+      if (!more && !in_flight) return;
       continue;
     }
     if (!more) sleep(false);
@@ -295,6 +351,9 @@ LogStats Log::stats() const {
   out.inline_commits = counters.inline_commits.load(relaxed);
   out.resubmitted = counters.resubmitted.load(relaxed);
   out.segments = counters.segments.load(relaxed);
+  out.freed = counters.freed.load(relaxed);
+  out.recycled = counters.recycled.load(relaxed);
+  out.log_bytes = committer_->log_bytes();
   out.room = committer_->room();
   out.starved = committer_->starved();
   out.acks = acks_.total();

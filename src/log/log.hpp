@@ -93,8 +93,11 @@ struct LogStats {
   std::uint64_t flushes = 0;
   std::uint64_t inline_commits = 0;
   std::uint64_t resubmitted = 0;
-  std::uint64_t segments = 0;  // begun in this opening
-  std::uint64_t room = 0;      // bytes writable without a new segment
+  std::uint64_t segments = 0;   // begun in this opening
+  std::uint64_t freed = 0;      // segments, by the cleaner
+  std::uint64_t recycled = 0;   // of them, used again
+  std::uint64_t log_bytes = 0;  // in segments that are still there
+  std::uint64_t room = 0;       // bytes writable without a new segment
   std::uint32_t epoch = 0;
   bool starved = false;  // disk full: ordinary reservations are refused
   std::uint64_t acks = 0;
@@ -149,6 +152,23 @@ class Log {
   void on_durable(std::function<void(Lsn)> callback);
   void on_failure(std::function<void(const Error&)> callback);
 
+  // ---- cleaning; one thread at a time. The cleaner reads the oldest segment, appends
+  // again (ReserveFlags::cleaner) what of it still lives, as it is now, under the
+  // stripes' locks, and then frees it. Strictly oldest first.
+  struct Oldest {
+    std::uint64_t number = 0;  // 0: nothing can be freed
+    std::uint64_t bytes = 0;
+    Lsn begin = Lsn::none;
+    Lsn end = Lsn::none;
+  };
+  Oldest oldest() const;
+  // Its records, in order. corrupt, io, no_memory, or what the sink returned.
+  Error read_oldest(std::uint64_t number, ReplaySink& sink);
+  // Frees it, once everything up to `moved` (the last record appended again) is
+  // durable. ok; timeout (it may still happen); as wait_durable; invalid_argument if
+  // it is not the oldest.
+  Code free_oldest(std::uint64_t number, Lsn moved, Nanos timeout) noexcept;
+
   // ---- life
   // Refuses further reservations, waits at most `drain` for what was appended to be
   // durable, stops, seals, unlocks. Waiters answer store_closed. Idempotent. ok,
@@ -178,7 +198,7 @@ class Log {
   Error start(const Recovered& recovered);
   Uuid new_uuid(const Recovered& recovered) const;
   void scribe() noexcept;
-  void sleep(bool in_flight) noexcept;
+  void sleep(bool committing) noexcept;
   void wake_scribe() noexcept;
   void durable_moved(Lsn lsn) noexcept;
   bool lead(Lsn lsn) noexcept;

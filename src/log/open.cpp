@@ -166,6 +166,7 @@ Error Log::start(const Recovered& recovered) {
     buffer_.wake_takers();
     if (on_failure_) on_failure_(error);
   };
+  listener.freed = [this] { durable_moved(committer_->durable()); };
   listener.starved = [this](bool) { buffer_.wake_takers(); };
   io::Clock& clock = options_.clock != nullptr ? *options_.clock : io::real_clock();
   committer_ = std::make_unique<Committer>(*dir_, path_, *queue_, clock, buffer_, options,

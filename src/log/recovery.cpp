@@ -46,6 +46,18 @@ class Recoverer {
     return check_unused();
   }
 
+  Error read_one(const Uuid& uuid, const SegmentEntry& entry) {
+    out_.manifest.uuid = uuid;
+    out_.manifest.epoch = kMaxEpoch;
+    Segment segment;
+    segment.entry = entry;
+    segment.sealed = true;
+    total_ = entry.offset;
+    if (Error error = read_header(segment)) return error;
+    used_.push_back(segment);
+    return read_segment(0);
+  }
+
  private:
   Error read_headers() {
     segments_.reserve(out_.manifest.segments.size());
@@ -414,6 +426,12 @@ Error recover(io::Dir& dir, const std::string& path, bool live, ReplaySink& sink
     if (!live || error.code != Code::corrupt || attempt == 3) return error;
     sink.reset();
   }
+}
+
+Error read_segment(io::Dir& dir, const std::string& path, const Uuid& uuid,
+                   const SegmentEntry& entry, ReplaySink& sink) {
+  Recovered out;
+  return Recoverer(dir, path, false, sink, out).read_one(uuid, entry);
 }
 
 }  // namespace warden::log

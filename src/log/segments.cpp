@@ -17,8 +17,11 @@
 namespace warden::log {
 namespace {
 
-constexpr std::size_t kZeroBytes = 256 * 1024;
+// Small, since on the synchronous queue a piece delays the next commit.
+constexpr std::size_t kZeroBytes = 64 * 1024;
 constexpr std::uint32_t kMakerTries = 100;
+// The spare is zeroed at so many times the rate at which the current segment fills.
+constexpr std::uint64_t kMakerPace = 4;
 
 }  // namespace
 
@@ -71,6 +74,7 @@ Error Committer::begin(const Recovered& recovered, const Uuid& uuid) {
   drop_leftovers(recovered.manifest, true);
   manifest_.segments = recovered.used;
   if (!recovered.used.empty()) before_ = recovered.used.back();
+  for (const SegmentEntry& entry : recovered.used) sealed_bytes_ += entry.offset;
   if (Error error = begin_spares(recovered)) return error;
   const int written = write_manifest(dir_, manifest_);
   if (written < 0) return io_error(path_, "", "write a manifest", written);
@@ -162,8 +166,10 @@ bool Committer::rotate() noexcept {
     entry.end = lsn;
     entry.offset = current_.offset;
     entry.digest = current_.chain;
+    const std::lock_guard lock(list_);
     *listed(entry.number) = entry;
     before_ = entry;
+    sealed_bytes_ += entry.offset;
   }
   current_.entry = spares_.front().entry;
   current_.file = std::move(spares_.front().file);
@@ -177,44 +183,133 @@ bool Committer::rotate() noexcept {
   return true;
 }
 
+bool Committer::spare_due() const noexcept {
+  const Maker& maker = maker_;
+  if (maker.busy) return false;
+  switch (maker.state) {
+    case Maker::State::idle:
+      // A store that is only opened and closed makes none.
+      return spares_.size() < options_.spares && (current_.file || spares_.empty());
+    case Maker::State::writing:
+      return maker.offset < kMakerPace * current_.offset || spares_.empty();
+    case Maker::State::flush:
+    case Maker::State::listing:
+      return true;
+  }
+  return false;
+}
+
 bool Committer::make_spare() noexcept {
   Maker& maker = maker_;
-  if (maker.busy) return false;
+  if (!spare_due()) return false;
   if (starved() && clock_.now_elapsed() < maker.retry_at) return false;
   switch (maker.state) {
-    case Maker::State::idle: {
-      // A store that is only opened and closed makes none.
-      if (spares_.size() >= options_.spares || (!current_.file && !spares_.empty())) return false;
-      maker.entry = {};
-      maker.entry.number = manifest_.next_number++;
-      maker.entry.size = std::min(options_.segment_bytes, current_.entry.size * 2);
-      maker.offset = 0;
-      maker.tries = 0;
-      const int opened =
-          dir_.open(segment_name(maker.entry.number).c_str(), io::Open::create, maker.file);
-      if (opened < 0) {
-        make_failed("create a segment", opened);
-        return false;
-      }
-      maker.state = Maker::State::writing;
-      return true;
-    }
+    case Maker::State::idle:
+      return begin_spare();
     case Maker::State::writing: {
-      const std::size_t size = std::min<std::uint64_t>(kZeroBytes, maker.entry.size - maker.offset);
+      const std::size_t size = std::min<std::uint64_t>(kZeroBytes, maker.limit - maker.offset);
       maker.busy = true;
-      ++outstanding_;
       queue_.write(*maker.file, zeros_, size, maker.offset, make_tag(TagKind::maker, 0));
       return true;
     }
     case Maker::State::flush:
       maker.busy = true;
-      ++outstanding_;
       queue_.flush(*maker.file, make_tag(TagKind::maker, 0));
       return true;
     case Maker::State::listing:
       return list_spare();
   }
   return false;
+}
+
+// A new file, or the one of a freed segment: that has its blocks already, and they
+// are not valid under the new number; only its header is zeroed.
+bool Committer::begin_spare() noexcept {
+  Maker& maker = maker_;
+  const bool recycle = recyclable_.number != 0;
+  maker.entry = {};
+  maker.entry.number = manifest_.next_number++;
+  maker.offset = 0;
+  maker.tries = 0;
+  const std::string name = segment_name(maker.entry.number);
+  int result = 0;
+  if (recycle) {
+    maker.entry.size = recyclable_.size;
+    maker.limit = kPage;
+    result = dir_.rename(segment_name(recyclable_.number).c_str(), name.c_str());
+    if (result == 0) result = dir_.open(name.c_str(), io::Open::read_write, maker.file);
+    recyclable_ = {};
+  } else {
+    maker.entry.size = std::min(options_.segment_bytes, current_.entry.size * 2);
+    maker.limit = maker.entry.size;
+    result = dir_.open(name.c_str(), io::Open::create, maker.file);
+  }
+  if (result < 0) {
+    make_failed("create a segment", result);
+    return false;
+  }
+  if (recycle) counters_.recycled.fetch_add(1, std::memory_order_relaxed);
+  maker.state = Maker::State::writing;
+  return true;
+}
+
+SegmentEntry Committer::oldest() const {
+  const std::lock_guard lock(list_);
+  if (manifest_.segments.size() < 2) return {};
+  const SegmentEntry& front = manifest_.segments.front();
+  return (front.flags & kEntrySealed) != 0 ? front : SegmentEntry{};
+}
+
+// All that lived in it has been appended again and is durable, says who asked. First
+// a manifest without it, then the file.
+bool Committer::free_oldest() noexcept {
+  const std::uint64_t wanted = free_wanted_.load(std::memory_order_acquire);
+  if (wanted == 0) return false;
+  if (starved() && clock_.now_elapsed() < maker_.retry_at) return false;
+  const SegmentEntry entry = oldest();
+  int result = -ENOMEM;
+  if (entry.number == wanted) {
+    {
+      const std::lock_guard lock(list_);
+      manifest_.segments.erase(manifest_.segments.begin());
+    }
+    try {
+      result = write_manifest(dir_, manifest_);
+    } catch (const std::bad_alloc&) {
+      result = -ENOMEM;
+    }
+    if (result < 0) {
+      const std::lock_guard lock(list_);
+      // Its place is still allocated: this cannot fail.
+      manifest_.segments.insert(manifest_.segments.begin(), entry);
+    }
+  }
+  if (entry.number == wanted && result < 0) {
+    if (!is_full(-result) && result != -ENOMEM) {
+      fail("write a manifest", result);
+      return false;
+    }
+    maker_.retry_at = clock_.now_elapsed() + options_.starved_retry;
+    set_starved(true);
+    return false;
+  }
+  free_wanted_.store(0, std::memory_order_relaxed);
+  if (entry.number != wanted) return true;
+  const SegmentEntry& front = manifest_.segments.front();
+  start_mark_ = (front.flags & kEntrySealed) != 0 ? front.base
+                : current_.file                   ? current_.entry.base
+                                                  : written_end_;
+  sealed_bytes_ -= entry.offset;
+  if (recyclable_.number == 0 && entry.size >= current_.entry.size) {
+    recyclable_ = entry;
+  } else {
+    dir_.unlink(segment_name(entry.number).c_str());  // else the next opening does it
+  }
+  counters_.freed.fetch_add(1, std::memory_order_relaxed);
+  freed_.store(wanted, std::memory_order_release);
+  publish_room();
+  if (listener_.freed) listener_.freed();
+  return true;
 }
 
 void Committer::complete_make(std::int64_t result) noexcept {
@@ -236,7 +331,7 @@ void Committer::complete_make(std::int64_t result) noexcept {
     return;
   }
   maker.offset += static_cast<std::uint64_t>(result) / kPage * kPage;
-  if (maker.offset >= maker.entry.size) maker.state = Maker::State::flush;
+  if (maker.offset >= maker.limit) maker.state = Maker::State::flush;
 }
 
 bool Committer::list_spare() noexcept {
@@ -245,8 +340,11 @@ bool Committer::list_spare() noexcept {
   bool pushed = false;
   try {
     if (result == 0) {
+      const std::lock_guard lock(list_);
       manifest_.segments.push_back(maker.entry);
       pushed = true;
+    }
+    if (result == 0) {
       result = write_manifest(dir_, manifest_);
     }
     if (result == 0) {
@@ -266,7 +364,10 @@ bool Committer::list_spare() noexcept {
   }
   // CURRENT may name the manifest that lists it, so the file stays; the next attempt
   // writes another manifest.
-  if (pushed) manifest_.segments.pop_back();
+  if (pushed) {
+    const std::lock_guard lock(list_);
+    manifest_.segments.pop_back();
+  }
   if (!is_full(-result) && result != -ENOMEM) {
     fail("write a manifest", result);
     return false;
@@ -298,10 +399,11 @@ void Committer::publish_room() noexcept {
   std::uint64_t room = current_.file ? current_.entry.size - current_.offset : 0;
   for (const Spare& spare : spares_) room += spare.entry.size - kPage;
   room_.store(room, std::memory_order_relaxed);
+  log_bytes_.store(sealed_bytes_ + current_.offset, std::memory_order_relaxed);
 }
 
 Error Committer::seal() noexcept {
-  WARDEN_ASSERT(outstanding_ == 0);
+  WARDEN_ASSERT(!in_flight());
   try {
     if (maker_.file) {
       maker_.file.reset();
@@ -309,7 +411,9 @@ Error Committer::seal() noexcept {
         dir_.unlink(segment_name(maker_.entry.number).c_str());
       }
     }
+    if (recyclable_.number != 0) dir_.unlink(segment_name(recyclable_.number).c_str());
     if (current_.file) {
+      const std::lock_guard lock(list_);
       SegmentEntry& entry = *listed(current_.entry.number);
       entry = current_.entry;
       entry.flags |= kEntrySealed;
