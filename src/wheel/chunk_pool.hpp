@@ -137,6 +137,7 @@ class ChunkPool {
     return index;
   }
 
+  std::uint32_t in_existence() const noexcept { return bump_.load(std::memory_order_relaxed); }
   std::uint64_t bytes() const noexcept {
     return std::uint64_t{bump_.load(std::memory_order_relaxed)} * sizeof(ChunkT);
   }

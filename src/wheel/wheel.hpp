@@ -206,6 +206,7 @@ class BasicWheel {
   Tick bound(std::memory_order order) const noexcept;
   void release_chunk(std::uint32_t index) noexcept;
   std::uint32_t take_chunk() noexcept;
+  void top_up_spares() noexcept;
 
   // wheel_upkeep.hpp: the keeper.
   std::uint32_t depth_ahead(unsigned level, Tick start) const noexcept;
@@ -220,7 +221,9 @@ class BasicWheel {
   void sweep_chunk() noexcept;
   std::uint64_t cancelled_total() const noexcept;
 
-  static constexpr std::uint32_t kSpareChunks = 64;
+  // Chunks that a large wheel's keeper holds back: a cascade spreads one slot over 256
+  // lists before it has emptied its first chunks, also when memory is out.
+  static constexpr std::uint32_t kSpareChunks = 576;
   static constexpr Tick kEarlyPiece = 16;  // chunks a tick: about a thousand entries
 
   Nodes nodes_;
@@ -266,6 +269,7 @@ class BasicWheel {
   bool sweeping_ = false;
   unsigned sweep_at_ = 0;  // {level, slot, source} looked at last
   std::uint64_t sweep_debt_ = 0;
+  std::uint64_t sweep_in_vain_ = 0;  // garbage that a whole round left: thinly spread
   std::uint64_t cancelled_seen_ = 0;
   std::uint32_t spares_ = 0;
   std::uint32_t spare_[kSpareChunks] = {};

@@ -159,7 +159,7 @@ Tick BasicWheel<Atomic, Policy>::next_due() const noexcept {
   if (ready_.head != kNoChunk || polling_.head != kNoChunk) return now;
   // A parked cell may be published at any moment and tells nobody: it is polled.
   // So is a compaction under way, which has its share of each tick.
-  if (parked_.head != kNoChunk || sweeping_) return now + 1;
+  if (parked_.head != kNoChunk || (sweeping_ && sweep_debt_ > 0)) return now + 1;
   return bound(std::memory_order_seq_cst);
 }
 

@@ -131,11 +131,13 @@ void BasicWheel<Atomic, Policy>::sweep(Progress& progress) noexcept {
   const std::uint64_t dropped = dropped_.load(std::memory_order_relaxed);
   const std::uint64_t garbage = cancelled > dropped ? cancelled - dropped : 0;
   const std::uint64_t live = size();
-  if (!sweeping_ && garbage > live / 2 + Policy::kGarbageFloor) {
+  const std::uint64_t limit = std::max(live / 2 + Policy::kGarbageFloor, 2 * sweep_in_vain_);
+  if (!sweeping_ && garbage > limit) {
     sweeping_ = true;
     sweep_debt_ = garbage - live / 4;
-  } else if (sweeping_ && garbage < live / 4 + Policy::kGarbageFloor / 2) {
+  } else if (sweeping_ && garbage <= live / 4 + Policy::kGarbageFloor / 2) {
     sweeping_ = false;
+    sweep_in_vain_ = 0;
   }
   // What was begun is finished, lest its slot be compacted by halves for ever.
   if (!sweeping_ && sweep_.from.head == kNoChunk) return;
@@ -143,7 +145,12 @@ void BasicWheel<Atomic, Policy>::sweep(Progress& progress) noexcept {
   unsigned looked = 0;
   while (sweep_debt_ > 0 && !progress.exhausted()) {
     if (sweep_.from.head == kNoChunk) {
-      if (!sweeping_ || looked == kLevels * kSlots * 3) break;
+      if (!sweeping_) break;
+      if (looked >= kLevels * kSlots * 3) {  // all around, and nothing is worth a visit
+        sweeping_ = false;
+        sweep_in_vain_ = garbage;
+        break;
+      }
       looked += next_sweep(kLevels * kSlots * 3 - looked);
       continue;
     }
