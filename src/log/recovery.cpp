@@ -36,6 +36,7 @@ class Recoverer {
 
   Error run() {
     if (Error error = read_manifest(dir_, path_, out_.manifest)) return error;
+    sink_.begin(out_.manifest.uuid);
     out_.report.clean = out_.manifest.clean;
     if (Error error = read_headers()) return error;
     if (Error error = check_unlisted()) return error;

@@ -26,6 +26,8 @@ namespace warden::log {
 class ReplaySink {
  public:
   virtual ~ReplaySink() = default;
+  // Whose records follow; before the first, and again after each reset().
+  virtual void begin(const Uuid& store) { static_cast<void>(store); }
   // An error ends the opening with it.
   virtual Error apply(Lsn lsn, RecordType type, std::uint64_t incarnation,
                       std::span<const std::byte> content) = 0;
