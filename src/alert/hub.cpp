@@ -68,7 +68,7 @@ void Hub::set_durable(Lsn lsn) noexcept {
 
 // Opens the gate as far as may be, rings if anything is ready.
 void Hub::refresh(Consumer& consumer) noexcept {
-  if (consumer.gate_head_ != nullptr) {
+  if (!consumer.gate_.empty()) {
     gate_armed_.store(true, std::memory_order_seq_cst);
     consumer.open_gate();
   }
@@ -264,6 +264,8 @@ std::size_t Hub::backlog(const Consumer& consumer) const noexcept {
 Code Hub::remove(std::string_view name) noexcept {
   std::lock_guard guard(mutex_);
   if (closed_) return Code::store_closed;
+  // What was pushed before this call was raised while the name still stood.
+  intake(nullptr);
   for (std::size_t i = 0; i < consumers_.size(); ++i) {
     if (consumers_[i]->name() != name) continue;
     ConsumerRef consumer = consumers_[i];
