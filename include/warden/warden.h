@@ -66,6 +66,7 @@ extern "C" {
 #define WARDEN_VERSION_MAJOR 0
 #define WARDEN_VERSION_MINOR 1
 #define WARDEN_VERSION_PATCH 0
+#define WARDEN_VERSION_TEXT "0.1.0"
 /* Bumped only on a break; additions keep it. */
 #define WARDEN_ABI 0
 

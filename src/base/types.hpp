@@ -25,6 +25,9 @@ inline constexpr Nanos kDay = 24 * kHour;
 // A year of 365.25 days, as durations in text use it.
 inline constexpr Nanos kYear = 365 * kDay + 6 * kHour;
 
+// For products of times, which exceed 64 bits.
+__extension__ typedef __int128 Int128;
+
 // Sum of two times that stays at the ends of the range instead of wrapping.
 constexpr Nanos add_sat(Nanos a, Nanos b) noexcept {
   Nanos sum = 0;

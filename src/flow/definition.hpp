@@ -58,7 +58,7 @@ struct Rule {
   Severity breach_severity = Severity::error;
   std::vector<Severity> escalate_severity;  // as long as `escalate`
   Nanos min = 0;  // met sooner than this after arming is SUSPICIOUS; 0: off
-  Nanos cap = 0;  // extend may go this far past the first deadline; 0: no cap
+  Nanos cap = 0;  // extend moves the deadline to at most this long after arming; 0: no cap
 };
 
 struct Definition {

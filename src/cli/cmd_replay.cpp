@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `warden replay EVENTS.csv --flow FLOW.toml`: which alerts would this flow have
+// raised over this log?
+//
+// Data flow: flow and log are read and checked against each other -> store on
+// the manual clock -> audit consumer -> feeders -> the clock runs to the log's
+// last event -> summary and OUT.csv.
+//
+// Invariants:
+//   1. Nothing is created before all input has been found good, and OUT.csv only
+//      appears whole.
+//   2. stdout bears the summary alone, in one form: text or JSON.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "cli/collector.hpp"
+#include "cli/commands.hpp"
+#include "cli/engine.hpp"
+#include "cli/feeder.hpp"
+#include "cli/file_io.hpp"
+#include "cli/instant.hpp"
+#include "cli/output.hpp"
+#include "cli/progress.hpp"
+#include "cli/text.hpp"
+
+namespace warden::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct ReplayOptions {
+  std::string log_file;
+  std::string flow_file;
+  std::vector<std::string> dues;
+  std::string alerts_file;
+  std::string order = "time";
+  FeedOptions feed;
+  bool json = false;
+};
+
+struct Summary {
+  FeedCounts fed;
+  Collector::Counts alerts;
+  std::size_t rows = 0;
+  std::size_t cases = 0;
+  std::int64_t first_ns = 0;
+  std::int64_t last_ns = 0;
+  std::uint64_t open_items = 0;
+  std::uint64_t closed_items = 0;
+  double feed_s = 0;  // feeding, advancing the clock, taking the alerts
+  double wall_s = 0;  // with reading and checking the files
+  double events_per_s() const { return feed_s > 0 ? static_cast<double>(fed.events) / feed_s : 0; }
+};
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+Result<std::vector<DueColumn>> parse_dues(const std::vector<std::string>& given) {
+  std::vector<DueColumn> out;
+  for (const std::string& text : given) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+      return bad_usage(fmt::format("--due {}: expected RULE=COLUMN", in_quotes(text)));
+    }
+    DueColumn due{text.substr(0, equals), text.substr(equals + 1)};
+    for (const DueColumn& other : out) {
+      if (other.rule == due.rule) {
+        return bad_usage(fmt::format("--due {}: rule {} is given twice; expected one column a rule",
+                                     in_quotes(text), in_quotes(due.rule)));
+      }
+    }
+    out.push_back(std::move(due));
+  }
+  return out;
+}
+
+void show_progress(const FeedRun& run, std::uint64_t total) {
+  LiveLine line;
+  const auto start = Clock::now();
+  // Looks often, since its end is part of the time that is reported, and draws
+  // seldom.
+  for (std::uint64_t looks = 1; run.running(); ++looks) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    if (!line.shown() || looks % 50 != 0) continue;
+    const double share = static_cast<double>(run.fed()) / static_cast<double>(total);
+    line.draw(fmt::format("{} {:3.0f} %  {} events  {:.1f} s", bar(share), share * 100,
+                          with_commas(run.fed()), seconds_since(start)));
+  }
+}
+
+nlohmann::ordered_json to_json(const Summary& s) {
+  nlohmann::ordered_json out;
+  out["items"] = s.cases;
+  out["events"] = s.fed.events;
+  out["rows"] = s.rows;
+  out["already"] = s.fed.already;
+  out["first"] = format_instant(s.first_ns);
+  out["last"] = format_instant(s.last_ns);
+  out["open_items"] = s.open_items;
+  out["closed_items"] = s.closed_items;
+  out["alerts"] = nlohmann::ordered_json::array();
+  std::uint64_t total = 0;
+  for (const auto& [what, count] : s.alerts) {
+    out["alerts"].push_back({{"rule", what.first}, {"kind", what.second}, {"count", count}});
+    total += count;
+  }
+  out["alerts_total"] = total;
+  out["events_per_s"] = static_cast<std::uint64_t>(s.events_per_s());
+  out["feed_s"] = s.feed_s;
+  out["wall_s"] = s.wall_s;
+  return out;
+}
+
+std::string to_text(const Summary& s) {
+  std::string out;
+  const auto to = std::back_inserter(out);
+  fmt::format_to(to, "items      {:>12}  open {}, closed {}\n", with_commas(s.cases),
+                 with_commas(s.open_items), with_commas(s.closed_items));
+  fmt::format_to(to, "events     {:>12}  {} to {}\n", with_commas(s.fed.events),
+                 format_instant(s.first_ns), format_instant(s.last_ns));
+  if (s.fed.already != 0) {
+    fmt::format_to(to, "already    {:>12}  events that the run had seen before: nothing changed\n",
+                   with_commas(s.fed.already));
+  }
+  std::uint64_t total = 0;
+  for (const auto& [what, count] : s.alerts) total += count;
+  fmt::format_to(to, "alerts     {:>12}\n", with_commas(total));
+  for (const auto& [what, count] : s.alerts) {
+    fmt::format_to(to, "           {:>12}  {} {}\n", with_commas(count), one_line(what.first),
+                   what.second);
+  }
+  fmt::format_to(to,
+                 "events/s   {:>12}  {:.3f} s from the first event fed to the last alert taken\n",
+                 with_commas(static_cast<std::uint64_t>(s.events_per_s())), s.feed_s);
+  fmt::format_to(to, "wall time  {:>12}  with reading and checking the files\n",
+                 fmt::format("{:.3f} s", s.wall_s));
+  return out;
+}
+
+// Everything from the open store to the last alert.
+Status feed_all(warden_store* store, const Flow& flow, const ReplayOptions& options,
+                const EventLog& log, Collector& collector, Summary& summary) {
+  const auto start = Clock::now();
+  collector.start();
+  FeedRun run{store, flow.name(), options.log_file, log, options.feed};
+  run.start();
+  show_progress(run, static_cast<std::uint64_t>(log.rows.size()) * options.feed.times);
+  auto counts = run.join();
+  if (!counts.ok()) return std::move(counts.failure());
+  summary.fed = counts.value();
+  if (const std::int32_t code = warden_clock_advance(store, log.last_ns); code < 0) {
+    return engine_failure("advancing the clock to the last event", code);
+  }
+  if (auto bad = collector.finish()) return bad;
+  summary.feed_s = seconds_since(start);
+  summary.alerts = collector.counts();
+  warden_stats stats = WARDEN_STATS_INIT;
+  if (const std::int32_t code = warden_stats_get(store, &stats); code < 0) {
+    return engine_failure("reading the figures", code);
+  }
+  summary.open_items = stats.submitted + stats.live;
+  summary.closed_items = stats.done + stats.cancelled + stats.expired;
+  return std::nullopt;
+}
+
+Result<ExitCode> replay(const ReplayOptions& options) {
+  const auto start = Clock::now();
+  auto dues = parse_dues(options.dues);
+  if (!dues.ok()) return std::move(dues.failure());
+  if (!options.alerts_file.empty()) {
+    if (auto bad = check_writable(options.alerts_file)) return std::move(*bad);
+  }
+  auto flow = read_flow(options.flow_file);
+  if (!flow.ok()) return std::move(flow.failure());
+  auto text = read_text_file(options.log_file, "a CSV file of events");
+  if (!text.ok()) return std::move(text.failure());
+  auto loaded = load_event_log(options.log_file, text.value(), dues.value(),
+                               options.order == "seq" ? FeedOrder::seq : FeedOrder::file);
+  if (!loaded.ok()) return std::move(loaded.failure());
+  text.value() = std::string{};  // its names are in the log now
+  const EventLog& log = loaded.value();
+  if (auto bad = check_log_against_flow(options.log_file, log, flow.value(), dues.value())) {
+    return std::move(*bad);
+  }
+
+  auto store = open_store({{"clock", "manual"}, {"start", std::to_string(log.first_ns)}});
+  if (!store.ok()) return std::move(store.failure());
+  if (auto bad = define_flow(store.value().get(), flow.value())) return std::move(*bad);
+  warden_consumer_options audit = WARDEN_CONSUMER_OPTIONS_INIT;
+  audit.audit = 1;
+  auto consumer = open_consumer(store.value().get(), "replay", audit);
+  if (!consumer.ok()) return std::move(consumer.failure());
+  Collector collector{std::move(consumer.value()), !options.alerts_file.empty()};
+  Summary summary;
+  summary.rows = log.rows.size();
+  summary.cases = log.cases.size();
+  summary.first_ns = log.first_ns;
+  summary.last_ns = log.last_ns;
+  if (auto bad = feed_all(store.value().get(), flow.value(), options, log, collector, summary)) {
+    return std::move(*bad);
+  }
+  if (!options.alerts_file.empty()) {
+    if (auto bad = write_file(options.alerts_file, collector.to_csv())) return std::move(*bad);
+  }
+  summary.wall_s = seconds_since(start);
+  emit(options.json ? json_text(to_json(summary)) : to_text(summary));
+  return ExitCode::ok;
+}
+
+}  // namespace
+
+void add_replay(CLI::App& app, Command& chosen) {
+  CLI::App* command = app.add_subcommand(
+      "replay", "Feed a log of events to a flow and print the alerts it would have raised");
+  auto options = std::make_shared<ReplayOptions>();
+  command
+      ->add_option("EVENTS", options->log_file,
+                   "CSV (RFC 4180, UTF-8) with a header and at least the columns case_id, stage, "
+                   "timestamp (YYYY-MM-DDTHH:MM:SS[.fraction]Z)")
+      ->required();
+  command->add_option("--flow", options->flow_file, "Flow definition in TOML")->required();
+  command
+      ->add_option("--due", options->dues,
+                   "RULE=COLUMN: an instant in COLUMN is given with its event as a due of RULE; "
+                   "may be repeated")
+      ->allow_extra_args(false);
+  command->add_option("--alerts", options->alerts_file,
+                      "Write the breaches to this CSV: rule,case_id,stage,deadline,raise_at");
+  command
+      ->add_option("--order", options->order,
+                   "time: the order of the file, which is not sorted; seq: by the column seq")
+      ->check(CLI::IsMember({"time", "seq"}))
+      ->capture_default_str();
+  command->add_option("--feeders", options->feed.feeders, "Threads that feed, each its own cases")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  command
+      ->add_option("--times", options->feed.times,
+                   "Feed the whole log this often into the same run; the result is the same")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_option("--batch", options->feed.batch, "Events a batch")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  command->add_flag("--json", options->json, "Print the summary as JSON");
+  command->callback([options, &chosen] { chosen = [options] { return replay(*options); }; });
+}
+
+}  // namespace warden::cli

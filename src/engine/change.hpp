@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The frame of every verb on an item that exists: checks in their order, levels
+// that passed before the event, the event, levels that it armed in the past,
+// commit. `apply(draft, now)` makes the event; a refusal of its drops the draft,
+// and what had passed is raised by the keeper instead.
+#pragma once
+
+#include <algorithm>
+
+#include "engine/store.hpp"
+
+namespace warden::engine {
+
+template <class Body>
+Code Store::with_key(const Target& target, const Options& o, Body&& body) {
+  const auto shared = read_lock();
+  Entry e;
+  After after;
+  if (const Code code = look_up(target, o, e); is_error(code)) return code;
+  const Code code = body(e, after);
+  e.lock.unlock();
+  finish(after);
+  return code;
+}
+
+template <class Apply>
+Code Store::change(Entry& e, const Options& o, Result& r, After& after, Code when_closed,
+                   Apply&& apply) {
+  if (e.stone != nullptr) {
+    fill(r, *e.stone);
+    if (o.incarnation != 0 && o.incarnation != e.stone->incarnation) return Code::fenced;
+    return when_closed;
+  }
+  if (e.item == nullptr) return Code::unknown_item;
+  index::Item& item = *e.item;
+  const flow::Instant now = instant(o, item.at);
+  Draft draft(hub_, id_, flows_->version(item.flow), item);
+  fill(r, draft);
+  if (o.incarnation != 0 && o.incarnation != item.incarnation) return Code::fenced;
+  if (o.seq != 0 && o.seq <= item.seq) {
+    counters_.add(Counters::already);
+    return Code::already;
+  }
+  if (o.token != 0 && o.token != draft.token()) return Code::fenced;
+
+  draft.at = std::max(draft.at, now.elapsed);
+  if (draft.expire(now)) {
+    const Code code = commit(e, draft, after);
+    fill(r, draft);
+    return is_error(code) ? code : when_closed;
+  }
+  draft.pass(now);
+  const index::State before = draft.state;
+  const Code answer = apply(draft, now);
+  if (is_error(answer)) return answer;
+  if (o.seq != 0) {
+    draft.seq = o.seq;
+    draft.changed = true;
+  }
+  draft.pass(now);
+  if (!draft.changed) {
+    fill(r, draft);
+    return answer;
+  }
+  if (const Code code = commit(e, draft, after); is_error(code)) return code;
+  if (before == index::State::submitted && draft.state == index::State::live) {
+    counters_.sub(Counters::submitted);
+    counters_.add(Counters::live);
+  }
+  counters_.add(Counters::events);
+  fill(r, draft);
+  return answer;
+}
+
+}  // namespace warden::engine

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a store is opened with: strings in (the C ABI's keys), checked values out.
+// A refused key leaves the configuration as it was.
+#pragma once
+
+#include <string_view>
+
+#include "base/code.hpp"
+#include "base/types.hpp"
+
+namespace warden::engine {
+
+struct Config {
+  bool manual_clock = false;
+  Nanos tick = kMilli;             // 64 us .. 1 s
+  std::uint32_t stripes = 4096;    // power of two, 16 .. 65536
+  std::uint32_t payload_max = 65536;
+  std::uint64_t dedupe_max = 10'000'000;
+  Nanos start = 0;                 // of a manual clock
+
+  // Sets one key as warden_config_set documents it.
+  Error set(std::string_view key, std::string_view value);
+};
+
+}  // namespace warden::engine

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/flow_table.hpp"
+
+#include <mimalloc.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "flow/parse.hpp"
+
+namespace warden::engine {
+namespace {
+
+std::uint64_t hash_of(std::string_view name) noexcept {
+  return XXH3_64bits(name.data(), name.size());
+}
+
+std::size_t most_stages(const flow::Definition& flow) noexcept {
+  return flow.any_stages ? flow::kMaxStages : flow.stages.size();
+}
+
+}  // namespace
+
+StageTable::StageTable(const flow::Definition& flow) : any_(flow.any_stages) {
+  const std::size_t most = std::max<std::size_t>(most_stages(flow), 4);
+  mask_ = std::bit_ceil(most * 2) - 1;
+  slots_ = std::make_unique<std::atomic<StageName*>[]>(mask_ + 1);
+  by_number_ = std::make_unique<std::atomic<StageName*>[]>(most);
+  for (const std::string& name : flow.stages) add(name);
+}
+
+StageTable::~StageTable() {
+  for (std::uint32_t i = 0; i < count_.load(std::memory_order_relaxed); ++i) {
+    delete by_number_[i].load(std::memory_order_relaxed);
+  }
+}
+
+// Slot of the name, or the empty one where it would go.
+std::size_t StageTable::probe(std::uint64_t hash, std::string_view name) const noexcept {
+  for (std::size_t at = hash & mask_;; at = (at + 1) & mask_) {
+    const StageName* there = slots_[at].load(std::memory_order_acquire);
+    if (there == nullptr || (there->hash == hash && there->name == name)) return at;
+  }
+}
+
+void StageTable::add(std::string_view name) {
+  const std::uint32_t count = count_.load(std::memory_order_relaxed);
+  const std::uint64_t hash = hash_of(name);
+  auto* fresh = new StageName{hash, static_cast<flow::StageNo>(count), std::string(name)};
+  by_number_[count].store(fresh, std::memory_order_release);
+  slots_[probe(hash, name)].store(fresh, std::memory_order_release);
+  count_.store(count + 1, std::memory_order_release);
+}
+
+flow::StageNo StageTable::find(std::string_view name) const noexcept {
+  const StageName* there = slots_[probe(hash_of(name), name)].load(std::memory_order_acquire);
+  return there == nullptr ? flow::kNoStage : there->number;
+}
+
+flow::StageNo StageTable::find_or_add(std::string_view name) {
+  flow::StageNo number = find(name);
+  if (number != flow::kNoStage || !any_) return number;
+  if (name.empty() || name.size() > flow::kMaxNameBytes) return flow::kNoStage;
+  std::lock_guard guard(adding_);
+  number = find(name);
+  if (number != flow::kNoStage) return number;
+  if (count_.load(std::memory_order_relaxed) == flow::kMaxStages) return flow::kNoStage;
+  add(name);
+  return find(name);
+}
+
+std::string_view StageTable::name(flow::StageNo number) const noexcept {
+  if (number == flow::kNoStage) return {};
+  return by_number_[number].load(std::memory_order_acquire)->name;
+}
+
+FlowVersion::FlowVersion(flow::Definition&& parsed, FlowName* owner, std::uint16_t no)
+    : def(std::move(parsed)), name(owner), number(no), stages(def) {
+  has_due = std::any_of(def.rules.begin(), def.rules.end(), [](const flow::Rule& rule) {
+    return rule.kind == flow::RuleKind::due;
+  });
+  slots = static_cast<std::uint16_t>(std::max<std::size_t>(1, def.rules.size()));
+  seen_words = static_cast<std::uint16_t>(flow::StageSet::words_for(def.stages.size()));
+  slots_at = has_due ? 16 : 8;
+  seen_at = static_cast<std::uint16_t>(slots_at + slots * sizeof(flow::RuleSlot));
+  state_len = static_cast<std::uint16_t>(seen_at + seen_words * 8);
+}
+
+int FlowVersion::find_rule(std::string_view rule) const noexcept {
+  for (std::size_t i = 0; i < def.rules.size(); ++i) {
+    if (def.rules[i].name == rule) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+int FlowVersion::find_due(std::string_view rule) const noexcept {
+  const int found = find_rule(rule);
+  return found >= 0 && def.rules[static_cast<std::size_t>(found)].kind == flow::RuleKind::due
+             ? found
+             : -1;
+}
+
+std::unique_ptr<FlowTable> FlowTable::make() noexcept {
+  std::unique_ptr<FlowTable> table(new (std::nothrow) FlowTable);
+  if (table == nullptr) return nullptr;
+  // Zero pages until touched.
+  table->slots_ = static_cast<std::atomic<FlowName*>*>(mi_zalloc(kSlots * sizeof(void*)));
+  table->versions_ =
+      static_cast<std::atomic<FlowVersion*>*>(mi_zalloc((kMaxVersions + 1) * sizeof(void*)));
+  if (table->slots_ == nullptr || table->versions_ == nullptr) return nullptr;
+  return table;
+}
+
+FlowTable::~FlowTable() {
+  for (std::uint32_t i = 0; i < count_; ++i) delete versions_[i].load(std::memory_order_relaxed);
+  for (std::size_t i = 0; slots_ != nullptr && names_ != 0 && i < kSlots; ++i) {
+    delete slots_[i].load(std::memory_order_relaxed);
+  }
+  mi_free(slots_);
+  mi_free(versions_);
+}
+
+std::size_t FlowTable::probe(std::uint64_t hash, std::string_view name) const noexcept {
+  for (std::size_t at = hash & (kSlots - 1);; at = (at + 1) & (kSlots - 1)) {
+    const FlowName* there = slots_[at].load(std::memory_order_acquire);
+    if (there == nullptr || (there->hash == hash && there->name == name)) return at;
+  }
+}
+
+FlowName* FlowTable::find(std::string_view name) const noexcept {
+  return slots_[probe(hash_of(name), name)].load(std::memory_order_acquire);
+}
+
+Error FlowTable::define(std::string_view text, const FlowVersion*& version) {
+  flow::Definition parsed;
+  if (Error error = flow::parse(text, parsed)) return error;
+  std::lock_guard guard(defining_);
+  FlowName* name = find(parsed.name);
+  for (std::uint32_t i = 0; name != nullptr && i < count_; ++i) {
+    FlowVersion* known = versions_[i].load(std::memory_order_relaxed);
+    if (known->name != name || known->def.version != parsed.version) continue;
+    name->newest.store(known, std::memory_order_release);
+    version = known;
+    return {};
+  }
+  if (count_ == kMaxVersions) {
+    return Error{Code::limit, "flow '" + parsed.name +
+                                  "': this store has 65535 versions of flows already"};
+  }
+  std::unique_ptr<FlowName> fresh;
+  if (name == nullptr) {
+    fresh.reset(new FlowName{parsed.name, hash_of(parsed.name), nullptr});
+    name = fresh.get();
+  }
+  auto* added = new FlowVersion(std::move(parsed), name, static_cast<std::uint16_t>(count_));
+  versions_[count_++].store(added, std::memory_order_release);
+  name->newest.store(added, std::memory_order_release);
+  if (fresh != nullptr) {
+    slots_[probe(name->hash, name->name)].store(fresh.release(), std::memory_order_release);
+    names_.fetch_add(1, std::memory_order_relaxed);
+  }
+  version = added;
+  return {};
+}
+
+}  // namespace warden::engine

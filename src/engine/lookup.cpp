@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a flow's name and a key to the item, with its stripe locked.
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
+
+#include "engine/store.hpp"
+
+namespace warden::engine {
+
+namespace {
+constexpr std::size_t kMaxKeyBytes = 512;
+}
+
+Code Store::check(const Target& target, const Options& o) const noexcept {
+  if (target.key.empty()) return Code::invalid_argument;
+  if (target.key.size() > kMaxKeyBytes) return Code::too_large;
+  if (time_.manual() != (o.at != kNoTime)) return Code::invalid_argument;
+  if (o.at == kNever) return Code::out_of_range;
+  return Code::ok;
+}
+
+Hash128 Store::hash_of(const FlowName& flow, std::string_view key) const noexcept {
+  const XXH128_hash_t hash =
+      XXH3_128bits_withSeed(key.data(), key.size(), seed_ ^ flow.hash);
+  return {hash.low64, hash.high64};
+}
+
+flow::Instant Store::instant(const Options& o, Nanos at_least) const noexcept {
+  if (!time_.manual()) return time_.now();
+  const Nanos at = std::max(o.at, at_least);
+  return {at, at};
+}
+
+Code Store::look_up(const Target& target, const Options& o, Entry& e) {
+  if (const Code code = check(target, o); is_error(code)) return code;
+  e.flow = flows_->find(target.flow);
+  if (e.flow == nullptr) return Code::unknown_flow;
+  e.key = target.key;
+  e.hash = hash_of(*e.flow, target.key);
+  look_up_hashed(e, instant(o, kNoTime).elapsed);
+  return Code::ok;
+}
+
+void Store::look_up_hashed(Entry& e, Nanos now) {
+  const std::uint32_t number = index_->stripe_of(e.hash);
+  e.stripe = &index_->stripe(number);
+  e.lock = std::unique_lock(e.stripe->lock);
+  e.cell = e.stripe->cells.find(index::Index::cell_hash(e.hash), [&](std::uint32_t found) {
+    if ((found & index::Tombstones::kBit) != 0) {
+      return e.stripe->tombstones.at(found).key == e.hash;
+    }
+    const index::Item& item = index_->item(found);
+    return item.blob->key() == e.key && flows_->version(item.flow).name == e.flow;
+  });
+  if (e.cell == index::Cells::kNotFound) return;
+  const std::uint32_t found = e.stripe->cells.number(e.cell);
+  if ((found & index::Tombstones::kBit) == 0) {
+    e.number = found;
+    e.item = &index_->item(found);
+    return;
+  }
+  e.stone = &e.stripe->tombstones.at(found);
+  const std::uint32_t expires = e.stone->expires_s;
+  if (expires != 0xffff'ffff && std::int64_t{expires} * kSecond < now) drop_stone(e);
+}
+
+// The dedupe window is over: the key is free again. The ring's entry goes when it
+// is the oldest.
+void Store::drop_stone(Entry& e) noexcept {
+  e.stone->erased = 1;
+  e.stripe->cells.erase(e.cell);
+  e.stone = nullptr;
+  e.cell = index::Cells::kNotFound;
+}
+
+}  // namespace warden::engine

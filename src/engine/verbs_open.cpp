@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Verbs by which an item comes to be and begins: submit, exec, track.
+#include <limits>
+
+#include "engine/change.hpp"
+
+namespace warden::engine {
+
+using index::State;
+using index::Verdict;
+
+namespace {
+
+// An item number and a blob that go back if the item does not come to be.
+struct Fresh {
+  index::Index& index;
+  index::Stripe& stripe;
+  ItemNo number = ItemNo::none;
+  Blob* blob = nullptr;
+  ~Fresh() {
+    if (blob != nullptr) blob->unref();
+    if (number != ItemNo::none) index.give_back(stripe, number);
+  }
+};
+
+}  // namespace
+
+void Store::fill(Result& r, const Draft& draft) noexcept {
+  r.incarnation = draft.incarnation;
+  r.token = draft.token();
+  r.state = draft.state;
+  r.verdict = draft.verdict;
+  r.alerts = draft.alerts;
+  r.tries = draft.tries;
+  r.deadline = draft.state == State::live ? flow::earliest_deadline(draft.flow.def, draft.slots())
+                                          : kNoTime;
+}
+
+void Store::fill(Result& r, const index::Tombstone& stone) noexcept {
+  r.incarnation = stone.incarnation;
+  r.state = State::closed;
+  r.verdict = Verdict{stone.verdict};
+}
+
+Code Store::give_dues(Draft& draft, const Options& o, flow::Instant now) {
+  for (std::size_t i = 0; i < o.dues.count; ++i) {
+    const Due due = o.dues[i];
+    const int rule = draft.flow.find_due(due.rule);
+    if (rule < 0) return Code::unknown_rule;
+    if (due.instant == kNoTime || due.instant == kNever) return Code::out_of_range;
+    if (draft.state != State::live) continue;
+    flow::give_due(draft.subject(), static_cast<std::size_t>(rule), due.instant, now);
+  }
+  return Code::ok;
+}
+
+Code Store::create(Entry& e, std::string_view payload, const Options& o, bool exec, Result& r,
+                   After& after) {
+  if (payload.size() > config_.payload_max) return Code::too_large;
+  if (o.incarnation != 0 || o.token != 0) return Code::fenced;
+  FlowVersion& flow = *e.flow->newest.load(std::memory_order_acquire);
+  Fresh fresh{*index_, *e.stripe};
+  if (!e.stripe->cells.room()) return Code::no_memory;
+  fresh.number = index_->take(*e.stripe);
+  if (fresh.number == ItemNo::none) return Code::no_memory;
+  fresh.blob = Blob::make(flow.state_len, e.key, payload);
+  if (fresh.blob == nullptr) return Code::no_memory;
+
+  // Two apart would do; a token is incarnation + tries, so leave room for tries.
+  const std::uint64_t incarnation =
+      incarnation_.fetch_add(std::uint64_t{1} << 20, std::memory_order_relaxed) + 1;
+  const flow::Instant now = instant(o, kNoTime);
+  Draft draft(hub_, id_, flow, fresh.blob, incarnation);
+  draft.created() = now.elapsed;
+  draft.at = now.elapsed;
+  draft.seq = o.seq;
+  if (exec) {
+    draft.start(now);
+    if (const Code code = give_dues(draft, o, now); is_error(code)) return code;
+    draft.pass(now);
+  } else {
+    draft.submit(o.ttl == 0 ? kNever : add_sat(now.elapsed, o.ttl));
+  }
+
+  e.number = raw(fresh.number);
+  e.item = &index_->item(e.number);
+  e.item->timer = 0;
+  e.item->alerts = 0;
+  e.item->flags = 0;
+  e.item->incarnation = incarnation;
+  if (const Code code = commit(e, draft, after); is_error(code)) return code;
+  // From here on nothing fails.
+  e.stripe->cells.put(index::Index::cell_hash(e.hash), e.number);
+  e.item->stripe.store(index_->stripe_of(e.hash) + 1, std::memory_order_relaxed);
+  counters_.add(Counters::submitted_total);
+  counters_.add(exec ? Counters::live : Counters::submitted);
+  counters_.add(Counters::events);
+  counters_.add(Counters::blob_bytes, fresh.blob->bytes());
+  fill(r, draft);
+  fresh.blob = nullptr;
+  fresh.number = ItemNo::none;
+  return Code::created;
+}
+
+Code Store::submit_in(Entry& e, std::string_view payload, const Options& o, bool exec, Result& r,
+                      After& after) {
+  if (o.ttl != 0 && (o.ttl < flow::kMinWithin || o.ttl > flow::kMaxWithin)) {
+    return Code::out_of_range;
+  }
+  if (e.stone != nullptr) {
+    fill(r, *e.stone);
+    return e.stone->early != 0 ? Code::done_early : Code::already_done;
+  }
+  if (e.item == nullptr) return create(e, payload, o, exec, r, after);
+  if (e.item->blob->payload() != payload) {
+    r.incarnation = e.item->incarnation;
+    return Code::conflict;
+  }
+  const bool begins = exec && e.item->state == State::submitted;
+  const Code code = change(e, o, r, after, Code::already_done,
+                           [&](Draft& draft, flow::Instant now) {
+                             if (!begins) return Code::existing;
+                             draft.start(now);
+                             const Code given = give_dues(draft, o, now);
+                             return is_error(given) ? given : Code::existing;
+                           });
+  return code == Code::already ? Code::existing : code;
+}
+
+Code Store::submit(const Target& target, std::string_view payload, const Options& o, Result& r) {
+  return with_key(target, o, [&](Entry& e, After& after) {
+  return submit_in(e, payload, o, false, r, after);
+  });
+}
+
+Code Store::track(const Target& target, std::string_view payload, const Options& o, Result& r) {
+  return with_key(target, o, [&](Entry& e, After& after) {
+  return submit_in(e, payload, o, true, r, after);
+  });
+}
+
+Code Store::exec(const Target& target, const Options& o, Result& r) {
+  return with_key(target, o, [&](Entry& e, After& after) {
+  const bool runs = e.item != nullptr && e.item->state == State::live;
+  return change(e, o, r, after, Code::already_done,
+                           [&](Draft& draft, flow::Instant now) {
+                             if (runs) return Code::already_armed;
+                             draft.start(now);
+                             const Code given = give_dues(draft, o, now);
+                             return is_error(given) ? given : Code::armed;
+                           });
+  });
+}
+
+}  // namespace warden::engine

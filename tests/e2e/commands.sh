@@ -1,0 +1,135 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Each command on good input, against outputs worked out by hand: replay of a log of
+# a dozen rows with every rule kind and every CSV quirk, flow check, version, help.
+#
+#   tests/e2e/commands.sh [WARDEN]
+source "$(dirname "$0")/lib.sh"
+
+cat >parcels.toml <<'END'
+[flow]
+name = "parcels"
+stages = ["packed", "sent, by \"air\"", "customs\nheld", "arrived"]
+close = ["arrived"]
+dedupe = "100y"
+
+[[rule]]
+name = "whole"
+kind = "total"
+within = "10d"
+warn_at = "50%"
+escalate = ["+1d"]
+
+[[rule]]
+name = "silence"
+kind = "idle"
+within = "4d"
+
+[[rule]]
+name = "flight"
+kind = "stage"
+from = "sent, by \"air\""
+to = ["arrived"]
+within = "2d"
+
+[[rule]]
+name = "promised"
+kind = "due"
+to = ["arrived"]
+END
+
+# Case "p,1" in Köln: sent on the 1st, arrived on the 4th, promised for the 3rd.
+# Case p2: packed and sent, then nothing; the log ends with p3 on the 20th.
+# Case p3: given a promise that lay in the past.
+{
+  printf '\xEF\xBB\xBFcase_id,seq,stage,timestamp,promise\r\n'
+  printf '"p,1 Köln",1,packed,2024-05-01T10:00:00Z,\r\n'
+  printf '"p,1 Köln",2,"sent, by ""air""",2024-05-01T12:00:00.25Z,2024-05-03T00:00:00Z\r\n'
+  printf 'p2,3,packed,2024-05-02T08:00:00Z,\r\n'
+  printf 'p2,4,"customs\nheld",2024-05-02T09:00:00.000001Z,\r\n'
+  printf '\r\n'
+  printf '"p,1 Köln",5,arrived,2024-05-04T10:00:00Z,\r\n'
+  printf 'p3,6,packed,2024-05-20T00:00:00Z,2024-05-19T00:00:00Z\r\n'
+  printf 'p3,7,packed,2024-05-20T00:00:00Z,2024-05-25T00:00:00Z'
+} >parcels.csv
+
+cat >expected.csv <<'END'
+rule,case_id,stage,deadline,raise_at
+promised,"p,1 Köln","sent, by ""air""",2024-05-03T00:00:00Z,2024-05-03T00:00:00Z
+flight,"p,1 Köln","sent, by ""air""",2024-05-03T12:00:00.250Z,2024-05-03T12:00:00.250Z
+silence,p2,"customs
+held",2024-05-06T09:00:00.000001Z,2024-05-06T09:00:00.000001Z
+whole,p2,"customs
+held",2024-05-12T08:00:00Z,2024-05-12T08:00:00Z
+promised,p3,packed,2024-05-19T00:00:00Z,2024-05-20T00:00:00Z
+END
+
+replay="$warden replay parcels.csv --flow parcels.toml --due promised=promise"
+for options in "" "--feeders 2" "--feeders 3 --batch 1" "--order seq" "--times 3" \
+  "--times 2 --feeders 2 --batch 2"; do
+  rm -f alerts.csv
+  # shellcheck disable=SC2086
+  check "replay $options" $replay $options --alerts alerts.csv --json >summary.json
+  check "alerts, $options" diff expected.csv alerts.csv
+done
+
+# figure EXPRESSION VALUE: of the summary s, in Python.
+figure() {
+  check "$1 is $2" python3 -c '
+import json, sys
+s = json.load(open("summary.json"))
+kinds = {(a["rule"], a["kind"]): a["count"] for a in s.get("alerts", [])} if isinstance(s.get("alerts"), list) else {}
+got = eval(sys.argv[1])
+sys.exit(0 if got == eval(sys.argv[2]) else f"got {got!r}")' "$1" "$2"
+}
+# shellcheck disable=SC2086
+check "summary as JSON" $replay --json >summary.json
+figure 's["items"]' 3
+figure 's["events"]' 7
+figure 's["open_items"]' 2
+figure 's["closed_items"]' 1
+figure 's["last"]' '"2024-05-20T00:00:00Z"'
+figure 'kinds[("whole", "BREACH")]' 1
+figure 'kinds[("whole", "WARN")]' 1
+figure 'kinds[("whole", "ESCALATION 1")]' 1
+figure 'kinds[("promised", "BREACH")]' 2
+figure 'kinds[("silence", "BREACH")]' 1
+figure 'kinds[("flight", "BREACH")]' 1
+figure 's["alerts_total"] == sum(kinds.values())' True
+# shellcheck disable=SC2086
+check "fed three times" $replay --times 3 --json >summary.json
+figure 's["events"]' 21
+figure 's["already"] > 0' True
+figure 'kinds[("promised", "BREACH")]' 2
+# shellcheck disable=SC2086
+check "summary as text" $replay >summary.txt 2>errors.txt
+check "text names the rules" grep -q 'whole ESCALATION 1' summary.txt
+check "no progress bar without a terminal" test ! -s errors.txt
+# shellcheck disable=SC2086
+check "a log from a pipe" bash -c "cat parcels.csv | $warden replay /dev/stdin --flow parcels.toml \
+  --due promised=promise --alerts piped.csv >/dev/null && cmp expected.csv piped.csv"
+check "alerts into a pipe" bash -c "$replay --alerts /dev/stderr 2>&1 >/dev/null | cmp expected.csv -"
+
+check "flow check" "$warden" flow check parcels.toml >flow.txt
+check "flow check names it" grep -q 'parcels' flow.txt
+check "flow check as JSON" "$warden" flow check parcels.toml --json >summary.json
+figure 's["name"]' '"parcels"'
+figure 's["stages"]' 4
+figure 's["rules"]' 4
+figure 's["any_stages"]' False
+figure 'len(s["version"])' 32
+
+check "version" bash -c "'$warden' --version | grep -Eq '^warden [0-9]+\.[0-9]+\.[0-9]+$'"
+for command in "" demo replay flow "flow check"; do
+  # shellcheck disable=SC2086
+  check "help $command" "$warden" $command --help >help.txt
+  check "help $command says something" test -s help.txt
+done
+check "help has the exit codes" bash -c "'$warden' --help | grep -q '^Exit codes'"
+if [ -e /dev/full ]; then
+  "$warden" flow check parcels.toml >/dev/full 2>errors.txt
+  check "a full disk on stdout is exit code 4" test $? -eq 4
+  check "and says so" grep -q 'standard output cannot be written' errors.txt
+fi
+finish
