@@ -92,7 +92,7 @@ void Hub::rearm(Consumer& consumer) noexcept {
 bool Hub::publish_timer() noexcept {
   Nanos next = kNever;
   for (const ConsumerRef& consumer : consumers_) next = std::min(next, consumer->next_timer());
-  return next < next_timer_.exchange(next, std::memory_order_relaxed);
+  return next < next_timer_.exchange(next, std::memory_order_seq_cst);
 }
 
 void Hub::tell_timer(bool moved) noexcept {
