@@ -9,7 +9,8 @@
 //            peer does the same job in the same process, round by round in turn
 //   parts    hash, clocks, index, wheel, blob and counters alone
 //
-//   warden_bench_engine [--quick] [--rounds N] [--seed N] [--json FILE] [workload...]
+//   warden_bench_engine [--quick] [--rounds N] [--live N] [--seed N] [--json FILE]
+//                       [workload...]
 //
 // Figures are medians of the rounds. --quick is for a test that the bench still works
 // and counts right: its figures are not to be quoted.
@@ -30,14 +31,15 @@ struct Arguments {
   std::uint64_t seed = 1;
   std::string json;
   std::string memory_of;
-  std::size_t items = 1'000'000;
+  std::size_t items = 1'000'000;  // of workload memory
+  std::size_t live = 0;           // of the others; 0: each size in turn
   std::vector<std::string> workloads;
 };
 
 [[noreturn]] void usage(const std::string& why) {
   std::fprintf(stderr,
                "warden_bench_engine: %s\nusage: warden_bench_engine [--quick] [--rounds N] "
-               "[--seed N] [--json FILE] [memory] [verbs] [parts]\n",
+               "[--live N] [--seed N] [--json FILE] [memory] [verbs] [parts]\n",
                why.c_str());
   std::exit(2);
 }
@@ -69,6 +71,8 @@ Arguments parse(int count, char** words) {
       args.json = value();
     else if (word == "--memory-of")
       args.memory_of = value();
+    else if (word == "--live")
+      args.live = number(word, value());
     else if (word == "--items")
       args.items = number(word, value());
     else if (word == "memory" || word == "verbs" || word == "parts")
@@ -89,9 +93,10 @@ int main(int count, char** words) {
     std::printf("%.2f\n", bench::memory_of(args.memory_of, args.items));
     return 0;
   }
-  const std::vector<std::size_t> sizes = args.quick
-                                             ? std::vector<std::size_t>{10'000, 50'000}
-                                             : std::vector<std::size_t>{10'000, 100'000, 1'000'000};
+  std::vector<std::size_t> sizes = args.quick
+                                       ? std::vector<std::size_t>{10'000, 50'000}
+                                       : std::vector<std::size_t>{10'000, 100'000, 1'000'000};
+  if (args.live != 0) sizes = {args.live};
   const std::size_t operations = args.quick ? 5'000 : 40'000;
   bench::Report report;
   std::printf("rounds %u, seed %llu%s\n", args.rounds, static_cast<unsigned long long>(args.seed),
