@@ -4,6 +4,7 @@
 
   tests/examples/blocks.py documents ROOT          every document of the tree
   tests/examples/blocks.py the_check_itself ROOT   planted differences are found
+  tests/examples/blocks.py update ROOT             writes the files into the documents
 
 A block that belongs to a file is one fenced block of code between two comments:
 
@@ -37,6 +38,12 @@ def part_of(text, name):
     return textwrap.dedent(found[0]) if len(found) == 1 else None
 
 
+def text_of(root, block):
+    """What a block has to hold; None if there is no such part."""
+    text = (root / block["file"]).read_text()
+    return part_of(text, block["part"]) if block["part"] else text
+
+
 def check_document(root, name):
     """Findings about one document, and the files that it shows."""
     findings, shown = [], set()
@@ -52,9 +59,7 @@ def check_document(root, name):
         elif not source.is_file():
             findings.append(f"{where}: there is no {block['file']}")
         else:
-            wanted = source.read_text()
-            if block["part"]:
-                wanted = part_of(wanted, block["part"])
+            wanted = text_of(root, block)
             if wanted is None:
                 findings.append(f"{where}: {block['file']} has no part '{block['part']}'")
             elif block["code"] != wanted:
@@ -63,9 +68,28 @@ def check_document(root, name):
     return findings, shown
 
 
+def documents(root):
+    return [root / "README.md", *sorted((root / "docs").glob("*.md"))]
+
+
+def update(root):
+    """Puts the files' text into every well-formed block."""
+    def replace(block):
+        if block["end"] is None or not (root / block["file"]).is_file():
+            return block[0]
+        wanted = text_of(root, block)
+        if wanted is None:
+            return block[0]
+        begin, end = block.start("code") - block.start(), block.end("code") - block.start()
+        return block[0][:begin] + wanted + block[0][end:]
+
+    for path in documents(root):
+        path.write_text(BLOCK.sub(replace, path.read_text()))
+
+
 def check_tree(root):
     findings, shown = [], set()
-    for path in [root / "README.md", *sorted((root / "docs").glob("*.md"))]:
+    for path in documents(root):
         name = path.relative_to(root).as_posix()
         found, files = check_document(root, name)
         findings += found
@@ -105,10 +129,13 @@ def check_itself():
 
 
 def main():
-    if len(sys.argv) != 3 or sys.argv[1] not in ("documents", "the_check_itself"):
+    if len(sys.argv) != 3 or sys.argv[1] not in ("documents", "the_check_itself", "update"):
         print(__doc__, file=sys.stderr)
         return 2
-    findings = check_tree(Path(sys.argv[2])) if sys.argv[1] == "documents" else check_itself()
+    if sys.argv[1] == "update":
+        update(Path(sys.argv[2]))
+    own = sys.argv[1] == "the_check_itself"
+    findings = check_itself() if own else check_tree(Path(sys.argv[2]))
     for finding in findings:
         print(finding)
     return 1 if findings else 0
