@@ -11,6 +11,7 @@
 #include "base/assert.hpp"
 #include "log/committer.hpp"
 #include "log/errors.hpp"
+#include "log/planted.hpp"
 #include "log/tags.hpp"
 
 namespace warden::log {
@@ -41,6 +42,7 @@ Error Committer::allocate() {
 // What recovery read may lie in the page cache alone: sealed only once it is safe.
 Error Committer::sync_recovered(const Recovered& recovered) {
   for (const std::uint64_t number : recovered.unsynced) {
+    if (planted(Plant::no_recovery_sync)) break;
     std::unique_ptr<io::File> file;
     const std::string name = segment_name(number);
     int result = dir_.open(name.c_str(), io::Open::read_write, file);
@@ -62,7 +64,7 @@ Error Committer::begin(const Recovered& recovered, const Uuid& uuid) {
     manifest_.ends.push_back({manifest_.epoch, end});
     if (manifest_.ends.size() > kEpochEndsKept) manifest_.ends.erase(manifest_.ends.begin());
   }
-  ++manifest_.epoch;
+  if (!planted(Plant::no_epoch_bump) || manifest_.epoch == 0) ++manifest_.epoch;
   manifest_.uuid = uuid;
   manifest_.clean = false;
   if (Error error = sync_recovered(recovered)) return error;
@@ -153,7 +155,8 @@ SegmentEntry* Committer::listed(std::uint64_t number) noexcept {
 bool Committer::rotate() noexcept {
   const bool quiet = written_sequence_ == next_sequence_ && flushed_sequence_ == next_sequence_ &&
                      !flushes_[0].active && !flushes_[1].active;
-  if (!quiet || spares_.empty()) return false;
+  const bool early = planted(Plant::rotate_unflushed) && outstanding_ == 0;
+  if ((!quiet && !early) || spares_.empty()) return false;
   const std::uint64_t lsn = raw(make_lsn(manifest_.epoch, read_.load(std::memory_order_relaxed)));
   if (current_.file) {
     SegmentEntry& entry = current_.entry;

@@ -9,6 +9,7 @@
 
 #include "log/committer.hpp"
 #include "log/errors.hpp"
+#include "log/planted.hpp"
 #include "log/tags.hpp"
 
 namespace warden::log {
@@ -110,6 +111,10 @@ bool Committer::free_oldest() noexcept {
       const std::lock_guard lock(list_);
       manifest_.segments.erase(manifest_.segments.begin());
     }
+    if (planted(Plant::unlink_before_manifest)) {
+      dir_.unlink(segment_name(wanted).c_str());
+      dir_.sync();
+    }
     try {
       result = write_manifest(dir_, manifest_);
     } catch (const std::bad_alloc&) {
@@ -169,6 +174,9 @@ void Committer::complete_make(std::int64_t result) noexcept {
   }
   maker.offset += static_cast<std::uint64_t>(result) / kPage * kPage;
   if (maker.offset >= maker.limit) maker.state = Maker::State::flush;
+  if (maker.state == Maker::State::flush && planted(Plant::spare_not_flushed)) {
+    maker.state = Maker::State::listing;
+  }
 }
 
 bool Committer::list_spare() noexcept {
