@@ -22,7 +22,7 @@ enum class Plant : int {
   no_beacon,
   unlink_before_manifest,  // a freed file goes before the manifest that lists it
   free_before_durable,     // a segment is freed before what was moved is flushed
-  link_unchecked,          // blocks are taken without looking at their predecessor's digest
+  digest_unchecked,        // a block counts by its header alone
   count,
 };
 
