@@ -38,6 +38,7 @@ struct TestPolicy : wheel::DefaultPolicy {
     Explorer* const explorer = Explorer::current();
     return explorer != nullptr ? explorer->running() : 0;
   }
+  static unsigned thread_slot_limit() noexcept { return 4; }
 };
 
 // Compaction and early cascades at every opportunity.
