@@ -168,8 +168,11 @@ void mark(Subject& item, StageNo stage, Instant now, TooSoon&& too_soon) {
     if (!contains(rules[r].from, stage)) continue;
     bool was_there = false;  // one of `to`, before this event
     for (const StageNo to : rules[r].to) was_there = was_there || item.seen.has(to);
-    arm(slot, stage, now.elapsed, add_sat(now.elapsed, rules[r].within));
-    if (was_there) slot.status = RuleStatus::met;
+    if (was_there) {
+      slot.status = RuleStatus::met;  // and was never armed
+    } else {
+      arm(slot, stage, now.elapsed, add_sat(now.elapsed, rules[r].within));
+    }
   }
   if (named) item.seen.add(stage);
   touch(item, now, too_soon);
