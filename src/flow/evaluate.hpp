@@ -158,10 +158,10 @@ template <class TooSoon>
 void mark(Subject& item, StageNo stage, Instant now, TooSoon&& too_soon) {
   const auto& rules = item.flow->rules;
   const bool named = stage < item.flow->stages.size();
+  item.stage = stage;  // first: what comes too soon tells the stage that came
   for (std::size_t r = 0; r < rules.size(); ++r) {
     if (named && contains(rules[r].to, stage)) meet(rules[r], item.slots[r], r, now, too_soon);
   }
-  item.stage = stage;
   for (std::size_t r = 0; r < rules.size() && named; ++r) {
     RuleSlot& slot = item.slots[r];
     if (rules[r].kind != RuleKind::stage || slot.status != RuleStatus::resting) continue;
