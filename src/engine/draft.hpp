@@ -52,7 +52,7 @@ class Draft {
   flow::Subject& subject() noexcept { return subject_; }
   Nanos& created() noexcept { return *reinterpret_cast<Nanos*>(state_); }
   std::uint64_t& wall_timer() noexcept { return *reinterpret_cast<std::uint64_t*>(state_ + 8); }
-  bool raises() const noexcept { return !alerts_.empty(); }
+  std::size_t raised() const noexcept { return alerts_.size(); }
   std::uint64_t token() const noexcept { return tries == 0 ? 0 : incarnation + tries; }
 
   FlowVersion& flow;

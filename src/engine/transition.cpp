@@ -89,7 +89,7 @@ Code Store::commit(Entry& e, Draft& draft, After& after) {
     if (old != 0 && old != timers.wall) wall_->cancel(wheel::Handle{old});
     draft.wall_timer() = timers.wall;
   }
-  const std::uint32_t raised = draft.alerts - item.alerts;
+  const std::size_t raised = draft.raised();
   if (raised != 0) {
     counters_.add(Counters::alerts_raised, raised);
     after.notify = true;
@@ -126,7 +126,7 @@ Code Store::bury(Entry& e, Draft& draft, After& after) {
   if (draft.flow.has_due && draft.wall_timer() != 0) {
     wall_->cancel(wheel::Handle{draft.wall_timer()});
   }
-  const std::uint32_t raised = draft.alerts - item.alerts;
+  const std::size_t raised = draft.raised();
   counters_.add(Counters::alerts_raised, raised);
   count_closed(item.state, draft.verdict);
   counters_.sub(Counters::blob_bytes, item.blob->bytes());
