@@ -58,7 +58,7 @@ Code Store::change(Entry& e, const Options& o, Result& r, After& after, Code whe
     draft.seq = o.seq;
     draft.changed = true;
   }
-  draft.pass(now);
+  draft.pass(now, true);
   if (!draft.changed) {
     fill(r, draft);
     return answer;

@@ -30,8 +30,9 @@ class Draft {
   Draft(const Draft&) = delete;
   Draft& operator=(const Draft&) = delete;
 
-  // Levels whose instant lies before now. May throw std::bad_alloc.
-  void pass(flow::Instant now);
+  // Levels whose instant lies before now. May throw std::bad_alloc. After the event
+  // of now, what is left was armed by that event, so it is raised at its instant.
+  void pass(flow::Instant now, bool armed_now = false);
   void start(flow::Instant now);
   void submit(Nanos expires) noexcept;  // kNever: no TTL
   // A stage passed; closes the item if the flow says so.

@@ -78,7 +78,7 @@ Code Store::create(Entry& e, std::string_view payload, const Options& o, bool ex
   if (exec) {
     draft.start(now);
     if (const Code code = give_dues(draft, o, now); is_error(code)) return code;
-    draft.pass(now);
+    draft.pass(now, true);
   } else {
     draft.submit(o.ttl == 0 ? kNever : add_sat(now.elapsed, o.ttl));
   }
