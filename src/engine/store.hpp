@@ -162,6 +162,7 @@ class Store {
   Code change(Entry& e, const Options& o, Result& r, After& after, Code when_closed,
               Apply&& apply);
   Code run_one(Op op, Entry& e, BatchEntry& entry, After& after);
+  static Code check_dues(const FlowVersion& flow, const Options& o) noexcept;
   static Code give_dues(Draft& draft, const Options& o, flow::Instant now);
   static void fill(Result& r, const Draft& draft) noexcept;
   static void fill(Result& r, const index::Tombstone& stone) noexcept;

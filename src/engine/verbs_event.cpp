@@ -11,6 +11,8 @@ using index::Verdict;
 Code Store::mark_in(Entry& e, std::string_view stage, const Options& o, Result& r, After& after) {
   return change(e, o, r, after, Code::closed, [&](Draft& draft, flow::Instant now) {
     if (draft.state != State::live) return Code::bad_state;
+    // Before the stage: a refused mark leaves no name of a stage behind.
+    if (const Code code = check_dues(draft.flow, o); is_error(code)) return code;
     const flow::StageNo number = draft.flow.stages.find_or_add(stage);
     if (number == flow::kNoStage) return Code::unknown_stage;
     draft.mark(number, now);
