@@ -32,7 +32,12 @@ int32_t warden_close(warden_store* store, int64_t drain_ns) {
   return code_of(store->engine->close());
 }
 
-void warden_free(warden_store* store) { delete store; }
+void warden_free(warden_store* store) {
+  // In a forked child the parent's threads may have been anywhere in these
+  // structures: nothing in them is touched, the memory goes with the child.
+  if (store != nullptr && store->engine->usable() == Code::forked) return;
+  delete store;
+}
 
 int32_t warden_clock_advance(warden_store* store, int64_t to_ns) {
   return on_store(store, [&](engine::Store& engine) { return code_of(engine.clock_advance(to_ns)); });
