@@ -67,10 +67,9 @@ void Store::look_up_hashed(Entry& e, Nanos now) {
   if (expires != 0xffff'ffff && std::int64_t{expires} * kSecond < now) drop_stone(e);
 }
 
-// The dedupe window is over: the key is free again. The ring's entry goes when it
-// is the oldest.
+// The dedupe window is over: the key is free again.
 void Store::drop_stone(Entry& e) noexcept {
-  e.stone->erased = 1;
+  e.stripe->tombstones.erase(*e.stone);
   e.stripe->cells.erase(e.cell);
   e.stone = nullptr;
   e.cell = index::Cells::kNotFound;
