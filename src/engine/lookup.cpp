@@ -44,7 +44,8 @@ Code Store::look_up(const Target& target, const Options& o, Entry& e) {
   return Code::ok;
 }
 
-void Store::look_up_hashed(Entry& e, Nanos now) {
+void Store::look_up_hashed(Entry& e, Nanos at) {
+  const Nanos now = dedupe_now(at);
   const std::uint32_t number = index_->stripe_of(e.hash);
   e.stripe = &index_->stripe(number);
   e.lock = std::unique_lock(e.stripe->lock);

@@ -17,6 +17,7 @@
 //   4. Alerts of one item are pushed under its stripe's lock, so in its order.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <shared_mutex>
 #include <thread>
@@ -127,7 +128,12 @@ class Store {
   Code check(const Target& target, const Options& o) const noexcept;
   Hash128 hash_of(const FlowName& flow, std::string_view key) const noexcept;
   Code look_up(const Target& target, const Options& o, Entry& e);
-  void look_up_hashed(Entry& e, Nanos now);
+  void look_up_hashed(Entry& e, Nanos at);
+  // Dedupe windows begin and end by the later of the event's instant and the clock:
+  // on a manual clock, items may live far apart, and one does not end another's.
+  Nanos dedupe_now(Nanos at) const noexcept {
+    return time_.manual() ? std::max(at, time_.elapsed()) : at;
+  }
   void drop_stone(Entry& e) noexcept;
   flow::Instant instant(const Options& o, Nanos at_least) const noexcept;
   // The advance lock, shared, on a manual clock; nothing on the real one.
@@ -143,7 +149,7 @@ class Store {
   void undo_timers(const Timers& timers) noexcept;
   Code commit(Entry& e, Draft& draft, After& after);
   Code bury(Entry& e, Draft& draft, After& after);
-  void bury_early(Entry& e, Nanos now);
+  void bury_early(Entry& e, Nanos at);
   void trim_tombstones(index::Stripe& stripe, Nanos now) noexcept;
   void finish(const After& after) noexcept;
   void count_closed(index::State from, index::Verdict verdict) noexcept;

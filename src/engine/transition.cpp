@@ -103,7 +103,7 @@ Code Store::bury(Entry& e, Draft& draft, After& after) {
   index::Item& item = *e.item;
   index::Stripe& stripe = *e.stripe;
   const Nanos now = draft.at;
-  trim_tombstones(stripe, now);
+  trim_tombstones(stripe, time_.manual() ? time_.elapsed() : now);
   // Trimming may have moved this item's cell.
   e.cell = stripe.cells.find(index::Index::cell_hash(e.hash),
                              [&](std::uint32_t found) { return found == e.number; });
@@ -137,7 +137,7 @@ Code Store::bury(Entry& e, Draft& draft, After& after) {
   }
   const std::uint32_t number = stripe.tombstones.next_number();
   stripe.tombstones.push({e.hash, draft.incarnation,
-                          index::coarse_expiry(add_sat(now, draft.flow.def.dedupe)),
+                          index::coarse_expiry(add_sat(dedupe_now(now), draft.flow.def.dedupe)),
                           raw(draft.verdict), 0, 0, 0});
   stripe.cells.set_number(e.cell, number);
   item.blob->unref();
@@ -148,9 +148,10 @@ Code Store::bury(Entry& e, Draft& draft, After& after) {
 }
 
 // A completion of a key that is not known yet. May throw std::bad_alloc.
-void Store::bury_early(Entry& e, Nanos now) {
+void Store::bury_early(Entry& e, Nanos at) {
   index::Stripe& stripe = *e.stripe;
-  trim_tombstones(stripe, now);
+  const Nanos now = dedupe_now(at);
+  trim_tombstones(stripe, time_.manual() ? time_.elapsed() : now);
   if (!stripe.cells.room() || !stripe.tombstones.room()) throw std::bad_alloc();
   const FlowVersion* flow = e.flow->newest.load(std::memory_order_acquire);
   const std::uint32_t number = stripe.tombstones.next_number();
