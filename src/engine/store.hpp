@@ -149,8 +149,8 @@ class Store {
   void undo_timers(const Timers& timers) noexcept;
   Code commit(Entry& e, Draft& draft, After& after);
   Code bury(Entry& e, Draft& draft, After& after);
-  void bury_early(Entry& e, Nanos at);
-  void trim_tombstones(index::Stripe& stripe, Nanos now) noexcept;
+  Code bury_early(Entry& e, Nanos at);
+  bool trim_tombstones(index::Stripe& stripe, Nanos now) noexcept;
   void finish(const After& after) noexcept;
   void count_closed(index::State from, index::Verdict verdict) noexcept;
 

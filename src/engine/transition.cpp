@@ -103,11 +103,11 @@ Code Store::bury(Entry& e, Draft& draft, After& after) {
   index::Item& item = *e.item;
   index::Stripe& stripe = *e.stripe;
   const Nanos now = draft.at;
-  trim_tombstones(stripe, time_.manual() ? time_.elapsed() : now);
+  const bool remembers = trim_tombstones(stripe, time_.manual() ? time_.elapsed() : now);
   // Trimming may have moved this item's cell.
   e.cell = stripe.cells.find(index::Index::cell_hash(e.hash),
                              [&](std::uint32_t found) { return found == e.number; });
-  if (!stripe.tombstones.room()) return Code::no_memory;
+  if (remembers && !stripe.tombstones.room()) return Code::no_memory;
   alert::Alert* closing = nullptr;
   if (draft.alerts != 0) {
     closing = hub_.make();
@@ -135,11 +135,15 @@ Code Store::bury(Entry& e, Draft& draft, After& after) {
     hub_.push_closed(closing);
     after.notify = true;
   }
-  const std::uint32_t number = stripe.tombstones.next_number();
-  stripe.tombstones.push({e.hash, draft.incarnation,
-                          index::coarse_expiry(add_sat(dedupe_now(now), draft.flow.def.dedupe)),
-                          raw(draft.verdict), 0, 0, 0});
-  stripe.cells.set_number(e.cell, number);
+  if (remembers) {
+    const std::uint32_t number = stripe.tombstones.next_number();
+    stripe.tombstones.push({e.hash, draft.incarnation,
+                            index::coarse_expiry(add_sat(dedupe_now(now), draft.flow.def.dedupe)),
+                            raw(draft.verdict), 0, 0, 0});
+    stripe.cells.set_number(e.cell, number);
+  } else {
+    stripe.cells.erase(e.cell);
+  }
   item.blob->unref();
   item.timer = 0;
   index_->give_back(stripe, ItemNo{e.number});
@@ -147,11 +151,12 @@ Code Store::bury(Entry& e, Draft& draft, After& after) {
   return Code::ok;
 }
 
-// A completion of a key that is not known yet. May throw std::bad_alloc.
-void Store::bury_early(Entry& e, Nanos at) {
+// A completion of a key that is not known yet; `limit` where dedupe_max leaves no
+// room to remember it. May throw std::bad_alloc.
+Code Store::bury_early(Entry& e, Nanos at) {
   index::Stripe& stripe = *e.stripe;
   const Nanos now = dedupe_now(at);
-  trim_tombstones(stripe, time_.manual() ? time_.elapsed() : now);
+  if (!trim_tombstones(stripe, time_.manual() ? time_.elapsed() : now)) return Code::limit;
   if (!stripe.cells.room() || !stripe.tombstones.room()) throw std::bad_alloc();
   const FlowVersion* flow = e.flow->newest.load(std::memory_order_acquire);
   const std::uint32_t number = stripe.tombstones.next_number();
@@ -159,17 +164,20 @@ void Store::bury_early(Entry& e, Nanos at) {
                           raw(Verdict::done), 1, 0, 0});
   stripe.cells.put(index::Index::cell_hash(e.hash), number);
   counters_.add(Counters::early);
+  return Code::recorded_early;
 }
 
-// The oldest tombstones go when their time is over, or when the stripe holds more
-// than its share of dedupe_max.
-void Store::trim_tombstones(index::Stripe& stripe, Nanos now) noexcept {
-  const std::uint64_t share = config_.dedupe_max / index_->stripes() + 1;
+// The oldest tombstones go when their time is over, or when the stripe holds its
+// share of dedupe_max; the shares add up to it. False if the share is none at all.
+bool Store::trim_tombstones(index::Stripe& stripe, Nanos now) noexcept {
+  const auto which = static_cast<std::uint64_t>(&stripe - &index_->stripe(0));
+  const std::uint64_t share = config_.dedupe_max / index_->stripes() +
+                              (which < config_.dedupe_max % index_->stripes() ? 1 : 0);
   while (!stripe.tombstones.empty()) {
     const index::Tombstone& oldest = stripe.tombstones.oldest();
     const bool over = oldest.expires_s != 0xffff'ffff &&
                       std::int64_t{oldest.expires_s} * kSecond < now;
-    if (oldest.erased == 0 && !over && stripe.tombstones.count() < share) return;
+    if (oldest.erased == 0 && !over && stripe.tombstones.count() < share) return true;
     if (oldest.erased == 0) {
       const std::uint32_t number = stripe.tombstones.oldest_number();
       const std::uint32_t cell =
@@ -179,6 +187,7 @@ void Store::trim_tombstones(index::Stripe& stripe, Nanos now) noexcept {
     }
     stripe.tombstones.pop();
   }
+  return share != 0;
 }
 
 void Store::count_closed(State from, Verdict verdict) noexcept {

@@ -84,10 +84,11 @@ Code Store::extend(const Target& target, std::string_view rule, Nanos by, Nanos 
 
 Code Store::close_in(Entry& e, Verdict verdict, const Options& o, Result& r, After& after) {
   if (e.item == nullptr && e.stone == nullptr && verdict == Verdict::done && o.allow_early) {
-    bury_early(e, instant(o, kNoTime).elapsed);
+    const Code code = bury_early(e, instant(o, kNoTime).elapsed);
+    if (is_error(code)) return code;
     r.state = State::closed;
     r.verdict = Verdict::done;
-    return Code::recorded_early;
+    return code;
   }
   return change(e, o, r, after, Code::already_done, [&](Draft& draft, flow::Instant now) {
     const Nanos missed = draft.state == State::live
