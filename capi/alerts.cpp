@@ -85,7 +85,7 @@ bool read_options(const warden_consumer_options* given, alert::ConsumerOptions& 
   const warden_consumer_options in = capi::read_struct(given, initial);
   std::string_view flow;
   std::string_view rule;
-  if (in.start > WARDEN_START_UNACKED || in.audit > 1 ||
+  if (in.start > WARDEN_START_UNACKED || in.audit > 1 || in.early > 1 || in.reserved != 0 ||
       in.min_severity > WARDEN_SEVERITY_CRITICAL || !capi::view(in.flow, in.flow_len, flow) ||
       !capi::view(in.rule, in.rule_len, rule)) {
     return false;
@@ -94,6 +94,7 @@ bool read_options(const warden_consumer_options* given, alert::ConsumerOptions& 
               : in.start == WARDEN_START_OLDEST ? alert::Start::oldest
                                                 : alert::Start::unacked;
   out.audit = in.audit != 0;
+  out.early = in.early != 0;
   out.min_severity = static_cast<std::uint8_t>(in.min_severity);
   if (in.lease_ns != 0) out.lease = in.lease_ns;
   out.flow = flow;
@@ -116,13 +117,13 @@ int32_t warden_consumer_open(warden_store* store, const char* name, size_t name_
     if (!read_options(options, wanted)) {
       return capi::report(Error{Code::invalid_argument,
                                 "consumer options: a value has no meaning; expected start 0..2, "
-                                "audit 0 or 1, min_severity 0..4, pointers with their lengths"},
+                                "audit and early 0 or 1, min_severity 0..4, pointers with their lengths"},
                           err);
     }
     auto handle = std::make_unique<warden_consumer>();
     handle->engine = &engine;
     const Error error =
-        engine.hub().open(given, options == nullptr ? nullptr : &wanted, handle->name);
+        engine.open_consumer(given, options == nullptr ? nullptr : &wanted, handle->name);
     if (!error) *consumer = handle.release();
     return capi::report(error, err);
   });
@@ -149,8 +150,8 @@ int32_t warden_consumer_poll(warden_consumer* consumer, int64_t timeout_ns, ward
 
 int32_t warden_alert_ack(warden_consumer* consumer, const uint64_t* leases, size_t count) {
   if (leases == nullptr && count != 0) return WARDEN_E_INVALID_ARGUMENT;
-  return on_consumer(consumer, [&](alert::Hub& hub, alert::Consumer& name) {
-    const alert::Counted acked = hub.ack(name, {leases, count});
+  return on_consumer(consumer, [&](alert::Hub&, alert::Consumer& name) {
+    const alert::Counted acked = consumer->engine->ack(name, {leases, count});
     return is_error(acked.code) ? code_of(acked.code) : static_cast<int32_t>(acked.count);
   });
 }
@@ -182,7 +183,7 @@ int32_t warden_consumer_delete(warden_store* store, const char* name, size_t nam
   std::string_view given;
   if (!capi::view(name, name_len, given)) return WARDEN_E_INVALID_ARGUMENT;
   return capi::on_store(store,
-                        [&](engine::Store& engine) { return code_of(engine.hub().remove(given)); });
+                        [&](engine::Store& engine) { return code_of(engine.remove_consumer(given)); });
 }
 
 }  // extern "C"

@@ -87,7 +87,10 @@ int32_t run(engine::Store& engine, engine::Op op, const warden_batch& batch, uin
     }
   }
   if (last_lsn != nullptr) *last_lsn = last;
-  return good;
+  engine::Result answered;
+  const Code waited = engine.settle_batch(
+      engine::Durability{static_cast<std::uint8_t>(batch.durability)}, Lsn{last}, answered);
+  return is_error(waited) ? capi::code_of(waited) : good;
 }
 
 }  // namespace

@@ -7,6 +7,28 @@ using namespace warden;
 using capi::code_of;
 using capi::on_store;
 
+namespace {
+
+void put_log(engine::Store& engine, warden_stats& s) {
+  if (!engine.recorder().has_log()) return;
+  const log::LogStats from = engine.log_stats();
+  s.log_bytes = from.bytes;
+  s.log_records = from.records;
+  s.log_commits = from.blocks;
+  s.log_flushes = from.flushes;
+  s.log_segments = from.segments;
+  s.recovered_records = from.recovery.records;
+  s.torn_bytes = from.recovery.torn_bytes;
+  s.durable_lsn = raw(engine.recorder().log().durable());
+  s.ack_p50_ns = from.ack_p50;
+  s.ack_p99_ns = from.ack_p99;
+  s.epoch = from.epoch;
+  s.failed = from.failure ? 1 : 0;
+  std::strncpy(s.backend, from.backend, sizeof s.backend - 1);
+}
+
+}  // namespace
+
 extern "C" {
 
 int32_t warden_open(const char* path, const warden_config* config, warden_store** store,
@@ -16,12 +38,7 @@ int32_t warden_open(const char* path, const warden_config* config, warden_store*
   return capi::guarded([&] {
     const engine::Config values = config == nullptr ? engine::Config{} : config->values;
     auto handle = std::make_unique<warden_store>();
-    if (path != nullptr) {
-      return capi::report(Error{Code::invalid_argument,
-                                "path: this version keeps stores in memory only; expected NULL"},
-                          err);
-    }
-    const Error error = engine::Store::open(values, handle->engine);
+    const Error error = engine::Store::open(path, values, handle->engine);
     if (!error) *store = handle.release();
     return capi::report(error, err);
   });
@@ -29,10 +46,44 @@ int32_t warden_open(const char* path, const warden_config* config, warden_store*
 
 int32_t warden_close(warden_store* store, int64_t drain_ns) {
   if (store == nullptr || drain_ns < 0) return WARDEN_E_INVALID_ARGUMENT;
-  return code_of(store->engine->close());
+  return code_of(store->engine->close(drain_ns));
 }
 
 void warden_free(warden_store* store) { delete store; }
+
+int32_t warden_release_hold(warden_store* store) {
+  return on_store(store, [](engine::Store& engine) { return code_of(engine.release_hold()); });
+}
+
+uint64_t warden_durable_lsn(warden_store* store) {
+  if (store == nullptr || !store->engine->recorder().has_log()) return 0;
+  return raw(store->engine->recorder().log().durable());
+}
+
+int32_t warden_wait_durable(warden_store* store, uint64_t lsn, int64_t timeout_ns) {
+  return on_store(store, [&](engine::Store& engine) {
+    return code_of(engine.recorder().wait(Lsn{lsn}, timeout_ns));
+  });
+}
+
+int32_t warden_sync(warden_store* store, int64_t timeout_ns) {
+  return on_store(store, [&](engine::Store& engine) {
+    return code_of(engine.recorder().wait(engine.recorder().last(), timeout_ns));
+  });
+}
+
+int32_t warden_durable_fd(warden_store* store) {
+  return on_store(store, [](engine::Store& engine) { return engine.durable_bell().fd(); });
+}
+
+int32_t warden_durable_arm(warden_store* store, uint64_t lsn) {
+  return on_store(store, [&](engine::Store& engine) {
+    engine.durable_bell().arm(Lsn{lsn}, [&] {
+      return engine.recorder().has_log() ? engine.recorder().log().durable() : Lsn{lsn};
+    });
+    return WARDEN_OK;
+  });
+}
 
 int32_t warden_clock_advance(warden_store* store, int64_t to_ns) {
   return on_store(store, [&](engine::Store& engine) { return code_of(engine.clock_advance(to_ns)); });
@@ -83,6 +134,7 @@ int32_t warden_stats_get(warden_store* store, warden_stats* stats) {
     s.item_bytes = f.item_bytes;
     s.now_ns = f.now;
     s.next_due_ns = f.next_due;
+    put_log(engine, s);
     capi::write_struct(stats, s);
     return WARDEN_OK;
   });

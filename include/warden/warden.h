@@ -38,9 +38,16 @@
  *   warden_close and warden_free return at once and join nothing.
  *
  * DURABILITY
- *   Every change answers the log sequence number (LSN) of its record, and which
- *   durability was given. A store opened without a path keeps nothing: it
- *   answers WARDEN_DURABILITY_VOLATILE and LSN 0, always.
+ *   A store with a path is one directory: a write-ahead log. Every change answers
+ *   the log sequence number (LSN) of its record, and which durability was given.
+ *   DURABLE, the default: the answer comes once the record is on stable storage, and
+ *   survives kill -9 and power loss if the device honours flushes; an answer that
+ *   reports a state (EXISTING, ALREADY, ...) waits for that state too. BUFFERED: at
+ *   once; wait on the LSN. VOLATILE items live in memory only. Alerts are handed out
+ *   once their record is durable. After a device error nothing becomes durable any
+ *   more: calls answer WARDEN_E_OUTCOME_UNKNOWN or WARDEN_E_IO until the store is
+ *   opened anew. A store opened without a path keeps nothing: it answers
+ *   WARDEN_DURABILITY_VOLATILE and LSN 0, always.
  *
  * EXAMPLE
  *   docs/examples/first.c, compiled and run by the tests.
@@ -170,6 +177,11 @@ WARDEN_API int32_t warden_config_new(warden_config **config);
  *  | payload_max | largest payload, bytes                  | 65536   | 0 .. 1048576   |
  *  | dedupe_max  | most tombstones kept, items             | 10000000 | 0 .. 1000000000 |
  *  | start    | first instant of a manual clock, ns        | 0       | int64          |
+ *  | mode     | `write`, or `read-only`: sees what is durable, also beside a live writer; verbs answer READ_ONLY | write | |
+ *  | hold     | `true`: everything is accepted, nothing fires until warden_release_hold | false | |
+ *  | durability | of verbs that do not say: `durable`, `buffered` | durable | |
+ *  | backend  | `auto`, `uring`, `posix` (pwrite and fdatasync) | auto | |
+ *  | segment_bytes | largest file of the log, a multiple of 4096 | 67108864 | 4194304 .. 1073741824 |
  *  WARDEN_E_UNKNOWN_CONFIG, WARDEN_E_INVALID_ARGUMENT, WARDEN_E_OUT_OF_RANGE:
  *  err says what was expected, and the configuration is as it was. */
 WARDEN_API int32_t warden_config_set(warden_config *config, const char *key, const char *value,
@@ -181,8 +193,12 @@ WARDEN_API void warden_config_free(warden_config *config);
 
 typedef struct warden_store warden_store;
 
-/** Opens a store. path: NULL keeps everything in memory. config: NULL for the
- *  defaults. On error *store is NULL and err tells the cause. */
+/** Opens a store. path: its directory, made if it is missing; NULL keeps everything
+ *  in memory. config: NULL for the defaults. One process at a time may have a store
+ *  open for writing. On error *store is NULL, err tells the cause, and nothing was
+ *  changed: E_HELD (by which process), E_NOT_A_STORE (a file, or a directory with
+ *  other contents), E_PERMISSION, E_NEWER_FORMAT, E_CORRUPT (file and offset),
+ *  E_NO_SPACE, E_IO, E_NO_MEMORY. */
 WARDEN_API int32_t warden_open(const char *path, const warden_config *config, warden_store **store,
                                warden_error *err);
 /** Stops the store: wakes every waiter, later calls answer
@@ -193,6 +209,8 @@ WARDEN_API int32_t warden_close(warden_store *store, int64_t drain_ns);
 /** Frees a closed store (closes it first if need be). No call on it or on its
  *  consumers or scans may be running or follow. NULL is allowed. */
 WARDEN_API void warden_free(warden_store *store);
+/** Ends hold: what is due fires. Idempotent. */
+WARDEN_API int32_t warden_release_hold(warden_store *store);
 /** Manual clock only: moves engine time to to_ns and raises, to the nanosecond,
  *  every deadline before it. Returns when all of them are raised. At to_ns equal
  *  to now it raises what late events have armed in the past.
@@ -436,6 +454,24 @@ typedef struct warden_batch {
 WARDEN_API int32_t warden_batch_run(warden_store *store, uint32_t op, const warden_batch *batch,
                                     uint64_t *last_lsn);
 
+/* --------------------------------------------------------------- durability */
+
+/** Everything up to this LSN is on stable storage; 0 without a log. Any thread. */
+WARDEN_API uint64_t warden_durable_lsn(warden_store *store);
+/** Waits until lsn is durable, at most timeout_ns (0: not at all; negative: for
+ *  ever). Answers OK; E_TIMEOUT; E_LOST for a position of an earlier opening that a
+ *  crash cut off; E_OUTCOME_UNKNOWN after a device error; E_OUT_OF_RANGE for one not
+ *  issued; E_STORE_CLOSED. */
+WARDEN_API int32_t warden_wait_durable(warden_store *store, uint64_t lsn, int64_t timeout_ns);
+/** The same for everything answered before the call. */
+WARDEN_API int32_t warden_sync(warden_store *store, int64_t timeout_ns);
+/** An eventfd of the store's, signalled as warden_durable_arm asks; never read or
+ *  write it. */
+WARDEN_API int32_t warden_durable_fd(warden_store *store);
+/** Clears the eventfd and arms it: signalled once lsn is durable, at once if it is.
+ *  One position at a time: the highest armed wins. */
+WARDEN_API int32_t warden_durable_arm(warden_store *store, uint64_t lsn);
+
 /* ------------------------------------------------------------------- alerts */
 
 /* Kinds. */
@@ -499,6 +535,8 @@ typedef struct warden_consumer_options {
   uint32_t start;        /* for a name that is new; one that exists goes on where it was */
   uint32_t audit;        /* 1: also alerts withdrawn before they were handed out */
   uint32_t min_severity; /* 0: all */
+  uint32_t early;        /* 1: does not wait until an alert's record is durable */
+  uint32_t reserved;
   int64_t lease_ns;      /* 0: 30 s; else 1 ms .. 1 day */
   const char *flow;      /* only alerts of this flow; NULL: of all */
   size_t flow_len;
@@ -506,7 +544,7 @@ typedef struct warden_consumer_options {
   size_t rule_len;
 } warden_consumer_options;
 #define WARDEN_CONSUMER_OPTIONS_INIT \
-  {sizeof(warden_consumer_options), WARDEN_START_UNACKED, 0, 0, 0, NULL, 0, NULL, 0}
+  {sizeof(warden_consumer_options), WARDEN_START_UNACKED, 0, 0, 0, 0, 0, NULL, 0, NULL, 0}
 
 /** Opens a named consumer. Every name gets all alerts from its start on; pollers
  *  under one name compete. options: NULL for the initial values; for a name that
@@ -600,9 +638,24 @@ typedef struct warden_stats {
   uint64_t item_bytes;       /* items, index, keys and payloads, wheel: allocated */
   int64_t now_ns;            /* engine time */
   int64_t next_due_ns;       /* lower bound; WARDEN_NO_TIME if nothing is armed */
+  /* The log, since opening; all 0 without one. */
+  uint64_t log_bytes;        /* written, padding included */
+  uint64_t log_records;
+  uint64_t log_commits;      /* blocks written */
+  uint64_t log_flushes;
+  uint64_t log_segments;     /* begun */
+  uint64_t recovered_records; /* replayed by this opening */
+  uint64_t torn_bytes;       /* cut off by it: never acknowledged */
+  uint64_t durable_lsn;
+  int64_t ack_p50_ns;        /* of waits for durability */
+  int64_t ack_p99_ns;
+  uint32_t epoch;            /* number of this opening */
+  uint32_t failed;           /* 1 after a device error */
+  char backend[16];
 } warden_stats;
 #define WARDEN_STATS_INIT \
-  {sizeof(warden_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+  {sizeof(warden_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+   0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}}
 
 /** Fills stats (its struct_size bytes of it). Any thread, never waits. */
 WARDEN_API int32_t warden_stats_get(warden_store *store, warden_stats *stats);

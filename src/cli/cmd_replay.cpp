@@ -48,6 +48,7 @@ struct Summary {
   Collector::Counts alerts;
   std::size_t rows = 0;
   std::size_t cases = 0;
+  std::uint64_t blank_cases = 0;
   std::int64_t first_ns = 0;
   std::int64_t last_ns = 0;
   std::uint64_t open_items = 0;
@@ -100,6 +101,7 @@ nlohmann::ordered_json to_json(const Summary& s) {
   out["events"] = s.fed.events;
   out["rows"] = s.rows;
   out["already"] = s.fed.already;
+  out["blank_case_rows"] = s.blank_cases;
   out["first"] = format_instant(s.first_ns);
   out["last"] = format_instant(s.last_ns);
   out["open_items"] = s.open_items;
@@ -124,6 +126,10 @@ std::string to_text(const Summary& s) {
                  with_commas(s.open_items), with_commas(s.closed_items));
   fmt::format_to(to, "events     {:>12}  {} to {}\n", with_commas(s.fed.events),
                  format_instant(s.first_ns), format_instant(s.last_ns));
+  if (s.blank_cases != 0) {
+    fmt::format_to(to, "blank      {:>12}  rows without a case_id, taken as one case\n",
+                   with_commas(s.blank_cases));
+  }
   if (s.fed.already != 0) {
     fmt::format_to(to, "already    {:>12}  events that the run had seen before: nothing changed\n",
                    with_commas(s.fed.already));
@@ -200,6 +206,7 @@ Result<ExitCode> replay(const ReplayOptions& options) {
   Summary summary;
   summary.rows = log.rows.size();
   summary.cases = log.cases.size();
+  summary.blank_cases = log.blank_cases;
   summary.first_ns = log.first_ns;
   summary.last_ns = log.last_ns;
   if (auto bad = feed_all(store.value().get(), flow.value(), options, log, collector, summary)) {

@@ -97,6 +97,9 @@ std::int32_t Collector::take(std::int64_t timeout_ns) {
 }
 
 void Collector::record(const warden_alert& alert) {
+  // Whether a RESOLVED follows depends on how soon the alert before it was taken:
+  // it says something about this consumer, not about the log.
+  if (alert.kind == WARDEN_KIND_RESOLVED) return;
   if (!seen_.emplace(alert.id[0], alert.id[1]).second) return;
   const auto text = [&](std::uint32_t offset, std::uint32_t size) {
     return std::string{buffer_.data() + offset, size};
@@ -107,7 +110,7 @@ void Collector::record(const warden_alert& alert) {
   BreachRow row;
   row.raised_ns = alert.raised_ns;
   row.deadline_ns = alert.deadline_ns;
-  row.case_id = text(alert.key_offset, alert.key_len);
+  row.case_id = case_of_key(text(alert.key_offset, alert.key_len));
   row.rule = std::move(rule);
   // Only `total` is armed before any stage: of it the stage at the deadline is
   // what tells where the case stood.

@@ -118,14 +118,15 @@ Result<Name> Loader::keep(std::string_view text) {
 }
 
 Result<std::uint32_t> Loader::intern_case(std::string_view text) {
-  if (text.empty() || text.size() > kKeyMostBytes) {
+  if (text.size() > kKeyMostBytes) {
     return at_row(
-        fmt::format("case_id has {} bytes; expected 1 to {}", text.size(), kKeyMostBytes));
+        fmt::format("case_id has {} bytes; expected at most {}", text.size(), kKeyMostBytes));
   }
+  if (text.empty()) ++log_.blank_cases;
   const auto number = static_cast<std::uint32_t>(log_.cases.size());
   const auto [place, is_new] = case_numbers_.try_emplace(std::string{text}, number);
   if (is_new) {
-    auto name = keep(text);
+    auto name = keep(key_of_case(text));
     if (!name.ok()) return std::move(name.failure());
     log_.cases.push_back(name.value());
   }

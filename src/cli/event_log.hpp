@@ -8,7 +8,7 @@
 // number, so that feeding copies no text: `names` is the blob of every batch.
 //
 // Invariants of a log that load_event_log hands out:
-//   1. At least one row; every row has a case of 1..512 bytes and a stage of
+//   1. At least one row; every row has a case of 0..512 bytes and a stage of
 //      1..255 bytes, an instant, and, where asked for, a seq.
 //   2. rows[i].due_first .. + due_count lies within `dues`; so do names' offsets
 //      within `names`.
@@ -23,6 +23,16 @@
 #include "cli/failure.hpp"
 
 namespace warden::cli {
+
+// Real logs have events whose case is a blank. They are one case like any other,
+// but a key has at least one byte: theirs is a zero byte, which no text holds.
+inline constexpr std::string_view kBlankCaseKey{"\0", 1};
+inline std::string_view key_of_case(std::string_view case_id) {
+  return case_id.empty() ? kBlankCaseKey : case_id;
+}
+inline std::string_view case_of_key(std::string_view key) {
+  return key == kBlankCaseKey ? std::string_view{} : key;
+}
 
 // `--due RULE=COLUMN`: an instant in that column is a due of that rule.
 struct DueColumn {
@@ -59,7 +69,8 @@ struct StageName {
 
 struct EventLog {
   std::string names;
-  std::vector<Name> cases;
+  std::vector<Name> cases;        // their keys
+  std::uint64_t blank_cases = 0;  // rows without a case_id
   std::vector<StageName> stages;
   std::vector<Name> due_rules;
   std::vector<EventRow> rows;

@@ -130,7 +130,7 @@ Failure FeedRun::Feeder::refused(std::uint32_t row_no, std::int32_t code) const 
     return bad_input(fmt::format(
         "{}: case {} was closed and is forgotten; expected a flow whose `dedupe` is longer than "
         "the log",
-        place, in_quotes(run_.log_.text(run_.log_.cases[row.case_no]))));
+        place, in_quotes(case_of_key(run_.log_.text(run_.log_.cases[row.case_no])))));
   }
   if (code == WARDEN_E_UNKNOWN_STAGE) {
     return bad_input(fmt::format(

@@ -21,10 +21,24 @@ Code Store::run_one(Op op, Entry& e, BatchEntry& entry, After& after) {
   return Code::internal;
 }
 
-void Store::run_batch(Op op, std::string_view flow_name, std::span<BatchEntry> entries) {
+void Store::run_batch(Op op, std::string_view flow, std::span<BatchEntry> entries) {
+  After after;
+  run_groups(op, flow, entries, after);
+  finish(after);
+}
+
+Code Store::settle_batch(Durability wanted, Lsn last, Result& r) noexcept {
+  Options o;
+  o.durability = wanted;
+  After after;
+  after.lsn = last;
+  return settle(Code::ok, o, after, r);
+}
+
+void Store::run_groups(Op op, std::string_view flow_name, std::span<BatchEntry> entries,
+                       After& after) {
   const auto shared = read_lock();
   FlowName* flow = flows_->find(flow_name);
-  After after;
   for (std::size_t first = 0; first < entries.size(); first += kGroup) {
     const auto group = entries.subspan(first, std::min(kGroup, entries.size() - first));
     Hash128 hashes[kGroup];
@@ -45,15 +59,22 @@ void Store::run_batch(Op op, std::string_view flow_name, std::span<BatchEntry> e
       e.flow = flow;
       e.key = entry.key;
       e.hash = hashes[i];
+      entry.code = reserve(e, {entry.key.size() + entry.arg.size(),
+                               op == Op::complete ? log::ReserveFlags::closing
+                                                  : log::ReserveFlags::none});
+      if (is_error(entry.code)) continue;
       try {
+        After own;
         look_up_hashed(e, instant(entry.options, kNoTime).elapsed);
-        entry.code = run_one(op, e, entry, after);
+        entry.code = run_one(op, e, entry, own);
+        entry.result.lsn = own.lsn;
+        after.notify = after.notify || own.notify;
+        after.wake = after.wake || own.wake;
       } catch (const std::bad_alloc&) {
         entry.code = Code::no_memory;
       }
     }
   }
-  finish(after);
 }
 
 }  // namespace warden::engine

@@ -13,15 +13,20 @@
 namespace warden::engine {
 
 template <class Body>
-Code Store::with_key(const Target& target, const Options& o, Body&& body) {
-  const auto shared = read_lock();
-  Entry e;
+Code Store::with_key(const Target& target, const Options& o, const Need& need, Result& r,
+                     Body&& body) {
   After after;
-  if (const Code code = look_up(target, o, e); is_error(code)) return code;
-  const Code code = body(e, after);
-  e.lock.unlock();
+  Code code = Code::ok;
+  {
+    const auto shared = read_lock();
+    Entry e;
+    code = look_up(target, o, e, need);
+    if (is_error(code)) return code;
+    code = body(e, after);
+    e.lock.unlock();
+  }
   finish(after);
-  return code;
+  return settle(code, o, after, r);
 }
 
 template <class Apply>
@@ -29,11 +34,14 @@ Code Store::change(Entry& e, const Options& o, Result& r, After& after, Code whe
                    Apply&& apply) {
   if (e.stone != nullptr) {
     fill(r, *e.stone);
+    after.lsn = recorder_.last();
     if (o.incarnation != 0 && o.incarnation != e.stone->incarnation) return Code::fenced;
     return when_closed;
   }
   if (e.item == nullptr) return Code::unknown_item;
   index::Item& item = *e.item;
+  after.lsn = std::max(after.lsn, item.lsn);
+  after.in_memory = !is_logged(e);
   const flow::Instant now = instant(o, item.at);
   Draft draft(hub_, id_, flows_->version(item.flow), item);
   fill(r, draft);
@@ -50,7 +58,7 @@ Code Store::change(Entry& e, const Options& o, Result& r, After& after, Code whe
     fill(r, draft);
     return is_error(code) ? code : when_closed;
   }
-  draft.pass(now);
+  pass(draft, now);
   const index::State before = draft.state;
   const Code answer = apply(draft, now);
   if (is_error(answer)) return answer;
@@ -58,7 +66,7 @@ Code Store::change(Entry& e, const Options& o, Result& r, After& after, Code whe
     draft.seq = o.seq;
     draft.changed = true;
   }
-  draft.pass(now);
+  pass(draft, now);
   if (!draft.changed) {
     fill(r, draft);
     return answer;

@@ -57,16 +57,59 @@ Error set_tick(std::string_view value, Nanos& out) {
   return {};
 }
 
+Error set_choice(std::string_view key, std::string_view value, std::string_view no,
+                 std::string_view yes, bool wanted, bool& out) {
+  if (value != no && value != yes) {
+    return refuse(Code::invalid_argument, key, value,
+                  std::string(no) + " or " + std::string(yes));
+  }
+  out = wanted;
+  return {};
+}
+
+Error set_backend(std::string_view value, io::Backend& out) {
+  if (value != "auto" && value != "uring" && value != "posix") {
+    return refuse(Code::invalid_argument, "backend", value, "auto, uring or posix");
+  }
+  out = value == "auto"    ? io::Backend::automatic
+        : value == "uring" ? io::Backend::uring
+                           : io::Backend::posix;
+  return {};
+}
+
+Error set_segment(std::string_view value, std::uint64_t& out) {
+  constexpr std::uint64_t kLeast = 4u << 20;
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 30;
+  std::uint64_t bytes = 0;
+  if (Error error = set_integer<std::uint64_t>("segment_bytes", value, kLeast, kMost, bytes)) {
+    return error;
+  }
+  if (bytes % 4096 != 0) {
+    return refuse(Code::out_of_range, "segment_bytes", value, "a multiple of 4096");
+  }
+  out = bytes;
+  return {};
+}
+
 }  // namespace
 
 Error Config::set(std::string_view key, std::string_view value) {
   if (key == "clock") {
-    if (value != "real" && value != "manual") {
-      return refuse(Code::invalid_argument, key, value, "real or manual");
-    }
-    manual_clock = value == "manual";
-    return {};
+    return set_choice(key, value, "real", "manual", value == "manual", manual_clock);
   }
+  if (key == "mode") {
+    const bool wanted = value == "read-only";
+    return set_choice(key, value, "write", "read-only", wanted, read_only);
+  }
+  if (key == "hold") return set_choice(key, value, "false", "true", value == "true", hold);
+  if (key == "durability") {
+    bool buffered = false;
+    Error error = set_choice(key, value, "durable", "buffered", value == "buffered", buffered);
+    if (!error) durability = buffered ? Durability::buffered : Durability::durable;
+    return error;
+  }
+  if (key == "backend") return set_backend(value, backend);
+  if (key == "segment_bytes") return set_segment(value, segment_bytes);
   if (key == "tick") return set_tick(value, tick);
   if (key == "stripes") return set_stripes(value, stripes);
   if (key == "payload_max") return set_integer<std::uint32_t>(key, value, 0, 1 << 20, payload_max);
@@ -76,7 +119,8 @@ Error Config::set(std::string_view key, std::string_view value) {
   if (key == "start") return set_integer<Nanos>(key, value, kNoTime + 1, kNever - 1, start);
   return Error{Code::unknown_config,
                "config: unknown key '" + std::string(key) +
-                   "': expected clock, tick, stripes, payload_max, dedupe_max or start"};
+                   "': expected backend, clock, dedupe_max, durability, hold, mode, payload_max, "
+                   "segment_bytes, start, stripes or tick"};
 }
 
 }  // namespace warden::engine

@@ -8,6 +8,8 @@
 
 #include "base/code.hpp"
 #include "base/types.hpp"
+#include "engine/verbs.hpp"
+#include "io/posix_disk.hpp"
 
 namespace warden::engine {
 
@@ -18,6 +20,12 @@ struct Config {
   std::uint32_t payload_max = 65536;
   std::uint64_t dedupe_max = 10'000'000;
   Nanos start = 0;                 // of a manual clock
+  bool read_only = false;
+  bool hold = false;
+  Durability durability = Durability::durable;  // of verbs that do not say
+  io::Backend backend = io::Backend::automatic;
+  std::uint64_t segment_bytes = 64u << 20;
+  bool has_path = false;  // set by Store::open, not by a key
 
   // Sets one key as warden_config_set documents it.
   Error set(std::string_view key, std::string_view value);

@@ -32,6 +32,12 @@ class Counters {
     shards_[shard()].values[name].fetch_add(delta, std::memory_order_relaxed);
   }
   void sub(Name name, std::uint64_t delta = 1) noexcept { add(name, ~delta + 1); }
+  // While nobody adds.
+  void clear() noexcept {
+    for (Shard& one : shards_) {
+      for (auto& value : one.values) value.store(0, std::memory_order_relaxed);
+    }
+  }
   std::uint64_t sum(Name name) const noexcept {
     std::uint64_t total = 0;
     for (const Shard& one : shards_) total += one.values[name].load(std::memory_order_relaxed);

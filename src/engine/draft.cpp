@@ -32,37 +32,64 @@ Draft::Draft(alert::Hub& hub, const StoreId& id, FlowVersion& version, Blob* own
 }
 
 Draft::~Draft() {
-  for (alert::Alert* one : alerts_) hub_.discard(one);
+  for (const Raised& one : alerts_) hub_.discard(one.alert);
+}
+
+void fill_alert(alert::Alert& alert, const AlertSource& of, const RaisedRecord& raised) noexcept {
+  const flow::Reached& reached = raised.reached;
+  const flow::Definition& def = of.flow.def;
+  const bool has_rule = reached.rule < def.rules.size();
+  const std::string_view rule = has_rule ? def.rules[reached.rule].name : std::string_view{};
+  const IncidentOf incident{of.id.uuid,     def.name, of.blob->key(),
+                            of.incarnation, rule,     reached.arming};
+  alert.id = alert_id(incident, reached.level);
+  alert.incident = incident_id(incident);
+  alert.incarnation = of.incarnation;
+  alert.token = of.tries == 0 ? 0 : of.incarnation + of.tries;
+  alert.deadline = reached.deadline;
+  alert.raised = reached.raised;
+  alert.detected = raised.detected;
+  alert.flow = def.name;
+  alert.rule = rule;
+  alert.stage = of.flow.stages.name(reached.stage);
+  alert.armed_stage = of.flow.stages.name(reached.armed_stage);
+  alert.arming = reached.arming;
+  alert.tries = of.tries;
+  alert.kind = raised.kind;
+  alert.level = reached.level;
+  alert.severity = static_cast<std::uint8_t>(reached.severity);
+  alert.blob = of.blob;
+  of.blob->ref();
 }
 
 void Draft::raise(const flow::Reached& reached, alert::Kind kind, flow::Instant now) {
-  const bool has_rule = reached.rule < flow.def.rules.size();
-  const std::string_view rule = has_rule ? flow.def.rules[reached.rule].name : std::string_view{};
-  const IncidentOf of{id_.uuid, flow.def.name, blob->key(), incarnation, rule, reached.arming};
   alerts_.reserve(alerts_.size() + 1);  // so that push_back cannot throw
   alert::Alert* one = hub_.make();
   if (one == nullptr) throw std::bad_alloc();
-  alerts_.push_back(one);
-  one->id = alert_id(of, reached.level);
-  one->incident = incident_id(of);
-  one->incarnation = incarnation;
-  one->token = token();
-  one->deadline = reached.deadline;
-  one->raised = reached.raised;
-  one->detected = now.elapsed;
-  one->flow = flow.def.name;
-  one->rule = rule;
-  one->stage = flow.stages.name(reached.stage);
-  one->armed_stage = flow.stages.name(reached.armed_stage);
-  one->arming = reached.arming;
-  one->tries = tries;
-  one->kind = kind;
-  one->level = reached.level;
-  one->severity = static_cast<std::uint8_t>(reached.severity);
-  one->blob = blob;
-  blob->ref();
+  const RaisedRecord record{reached, kind, now.elapsed};
+  fill_alert(*one, {id_, flow, blob, incarnation, tries}, record);
+  alerts_.push_back({one, record});
   if (alerts != std::numeric_limits<std::uint16_t>::max()) ++alerts;
   changed = true;
+}
+
+void Draft::encode(Writer& out, const Hash128& key) const {
+  out.varint(flow.number);
+  out.byte(static_cast<std::uint8_t>(raw(state) | raw(verdict) << 4));
+  out.word(static_cast<std::uint64_t>(at));
+  out.varint(subject_.stage == warden::flow::kNoStage ? 0 : std::uint64_t{subject_.stage} + 1);
+  out.varint(seq);
+  out.varint(tries);
+  out.varint(alerts);
+  if (state == State::closed) {
+    out.hash(key);
+  } else {
+    for (std::size_t i = 0; i < flow.slots; ++i) encode_slot(out, subject_.slots[i], at);
+    const auto* seen = reinterpret_cast<const std::uint64_t*>(state_ + flow.seen_at);
+    for (std::size_t i = 0; i < flow.seen_words; ++i) out.varint(seen[i]);
+  }
+  out.varint(alerts_.size());
+  for (const Raised& one : alerts_) encode_raised(out, one.record, at);
 }
 
 void Draft::raise_suspicious(std::size_t rule, const flow::RuleSlot& slot, flow::Instant now) {
@@ -153,9 +180,9 @@ void Draft::commit(index::Item& item, Lsn lsn) noexcept {
   item.state = state;
   item.alerts = alerts;
   item.tries = tries;
-  for (alert::Alert* one : alerts_) {
-    one->lsn = lsn;
-    hub_.push(one);
+  for (const Raised& one : alerts_) {
+    one.alert->lsn = lsn;
+    hub_.push(one.alert);
   }
   alerts_.clear();
 }

@@ -10,6 +10,7 @@
 
 #include "alert/hub.hpp"
 #include "engine/flow_table.hpp"
+#include "engine/records.hpp"
 #include "index/item.hpp"
 
 namespace warden::engine {
@@ -18,6 +19,17 @@ namespace warden::engine {
 struct StoreId {
   Hash128 uuid;
 };
+
+// Fills in an alert of an item from what a STATE record holds of it: the same when it
+// is raised and when it is replayed. Takes a reference of the blob.
+struct AlertSource {
+  const StoreId& id;
+  const FlowVersion& flow;
+  Blob* blob;
+  std::uint64_t incarnation;
+  std::uint32_t tries;
+};
+void fill_alert(alert::Alert& alert, const AlertSource& of, const RaisedRecord& raised) noexcept;
 
 class Draft {
  public:
@@ -43,7 +55,8 @@ class Draft {
 
   // Copies it all into the item (not timers, not lsn) and hands the alerts to the hub.
   void commit(index::Item& item, Lsn lsn) noexcept;
-  // Frees the item's blob instead of handing it over: call if the item never came to be.
+  // As the content of a STATE record; `key` is written for a closed item.
+  void encode(Writer& out, const Hash128& key) const;
 
   Nanos next_elapsed() const noexcept;  // of a level or the TTL; kNever if none
   Nanos next_wall() const noexcept;
@@ -72,7 +85,12 @@ class Draft {
 
   alert::Hub& hub_;
   const StoreId& id_;
-  std::vector<alert::Alert*> alerts_;
+  struct Raised {
+    alert::Alert* alert;
+    RaisedRecord record;
+  };
+
+  std::vector<Raised> alerts_;
   alignas(8) std::byte state_[kMaxStateBytes];
   flow::Subject subject_;
 };

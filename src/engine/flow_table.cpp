@@ -28,7 +28,7 @@ StageTable::StageTable(const flow::Definition& flow) : any_(flow.any_stages) {
   mask_ = std::bit_ceil(most * 2) - 1;
   slots_ = std::make_unique<std::atomic<StageName*>[]>(mask_ + 1);
   by_number_ = std::make_unique<std::atomic<StageName*>[]>(most);
-  for (const std::string& name : flow.stages) add(name);
+  for (const std::string& name : flow.stages) publish(make(name));
 }
 
 StageTable::~StageTable() {
@@ -45,30 +45,23 @@ std::size_t StageTable::probe(std::uint64_t hash, std::string_view name) const n
   }
 }
 
-void StageTable::add(std::string_view name) {
+std::unique_ptr<StageName> StageTable::make(std::string_view name) const {
   const std::uint32_t count = count_.load(std::memory_order_relaxed);
-  const std::uint64_t hash = hash_of(name);
-  auto* fresh = new StageName{hash, static_cast<flow::StageNo>(count), std::string(name)};
-  by_number_[count].store(fresh, std::memory_order_release);
-  slots_[probe(hash, name)].store(fresh, std::memory_order_release);
-  count_.store(count + 1, std::memory_order_release);
+  return std::unique_ptr<StageName>(
+      new StageName{hash_of(name), static_cast<flow::StageNo>(count), std::string(name)});
+}
+
+void StageTable::publish(std::unique_ptr<StageName> fresh) noexcept {
+  const std::size_t slot = probe(fresh->hash, fresh->name);
+  StageName* one = fresh.release();
+  by_number_[one->number].store(one, std::memory_order_release);
+  slots_[slot].store(one, std::memory_order_release);
+  count_.store(one->number + 1u, std::memory_order_release);
 }
 
 flow::StageNo StageTable::find(std::string_view name) const noexcept {
   const StageName* there = slots_[probe(hash_of(name), name)].load(std::memory_order_acquire);
   return there == nullptr ? flow::kNoStage : there->number;
-}
-
-flow::StageNo StageTable::find_or_add(std::string_view name) {
-  flow::StageNo number = find(name);
-  if (number != flow::kNoStage || !any_) return number;
-  if (name.empty() || name.size() > flow::kMaxNameBytes) return flow::kNoStage;
-  std::lock_guard guard(adding_);
-  number = find(name);
-  if (number != flow::kNoStage) return number;
-  if (count_.load(std::memory_order_relaxed) == flow::kMaxStages) return flow::kNoStage;
-  add(name);
-  return find(name);
 }
 
 std::string_view StageTable::name(flow::StageNo number) const noexcept {
@@ -86,6 +79,19 @@ FlowVersion::FlowVersion(flow::Definition&& parsed, FlowName* owner, std::uint16
   slots_at = has_due ? 16 : 8;
   seen_at = static_cast<std::uint16_t>(slots_at + slots * sizeof(flow::RuleSlot));
   state_len = static_cast<std::uint16_t>(seen_at + seen_words * 8);
+}
+
+// What STATE records hold (records.hpp), each number at its longest; levels may be
+// reached twice in one change, before the event and after it.
+std::uint32_t FlowVersion::max_record() const noexcept {
+  constexpr std::size_t kHead = 80;  // of BODY and STATE, lengths and counts included
+  constexpr std::size_t kSlot = 32;
+  constexpr std::size_t kRaised = 48;
+  constexpr std::size_t kStageName = flow::kMaxNameBytes + 8;
+  std::size_t levels = 1;
+  for (const flow::Rule& rule : def.rules) levels += 3 + rule.escalate.size();
+  return static_cast<std::uint32_t>(kHead + slots * kSlot + seen_words * 10u +
+                                    2 * levels * kRaised + (def.any_stages ? kStageName : 0));
 }
 
 int FlowVersion::find_rule(std::string_view rule) const noexcept {
@@ -133,36 +139,63 @@ FlowName* FlowTable::find(std::string_view name) const noexcept {
   return slots_[probe(hash_of(name), name)].load(std::memory_order_acquire);
 }
 
-Error FlowTable::define(std::string_view text, const FlowVersion*& version) {
-  flow::Definition parsed;
-  if (Error error = flow::parse(text, parsed)) return error;
-  std::lock_guard guard(defining_);
-  FlowName* name = find(parsed.name);
+Error FlowTable::parse(std::string_view text, flow::Definition& out) {
+  return flow::parse(text, out);
+}
+
+Error FlowTable::full(const std::string& name) {
+  return Error{Code::limit,
+               "flow '" + name + "': this store has 65535 versions of flows already"};
+}
+
+FlowVersion* FlowTable::known(const flow::Definition& parsed) const noexcept {
+  const FlowName* name = find(parsed.name);
   for (std::uint32_t i = 0; name != nullptr && i < count_; ++i) {
-    FlowVersion* known = versions_[i].load(std::memory_order_relaxed);
-    if (known->name != name || known->def.version != parsed.version) continue;
-    name->newest.store(known, std::memory_order_release);
-    version = known;
-    return {};
+    FlowVersion* one = versions_[i].load(std::memory_order_relaxed);
+    if (one->name == name && one->def.version == parsed.version) return one;
   }
-  if (count_ == kMaxVersions) {
-    return Error{Code::limit, "flow '" + parsed.name +
-                                  "': this store has 65535 versions of flows already"};
-  }
-  std::unique_ptr<FlowName> fresh;
+  return nullptr;
+}
+
+std::unique_ptr<FlowVersion> FlowTable::make(flow::Definition&& parsed,
+                                             std::unique_ptr<FlowName>& fresh) {
+  FlowName* name = find(parsed.name);
   if (name == nullptr) {
-    fresh.reset(new FlowName{parsed.name, hash_of(parsed.name), nullptr});
+    fresh.reset(new FlowName{parsed.name, hash_of(parsed.name), nullptr, {}});
     name = fresh.get();
   }
-  auto* added = new FlowVersion(std::move(parsed), name, static_cast<std::uint16_t>(count_));
+  return std::make_unique<FlowVersion>(std::move(parsed), name,
+                                       static_cast<std::uint16_t>(count_));
+}
+
+FlowVersion* FlowTable::publish(std::unique_ptr<FlowVersion> made,
+                                std::unique_ptr<FlowName> fresh) noexcept {
+  FlowVersion* added = made.release();
+  FlowName* name = added->name;
+  const std::uint32_t most = added->max_record();
+  if (most > name->max_record.load(std::memory_order_relaxed)) {
+    name->max_record.store(most, std::memory_order_relaxed);
+  }
+  if (most > max_record_.load(std::memory_order_relaxed)) {
+    max_record_.store(most, std::memory_order_relaxed);
+  }
   versions_[count_++].store(added, std::memory_order_release);
   name->newest.store(added, std::memory_order_release);
   if (fresh != nullptr) {
-    slots_[probe(name->hash, name->name)].store(fresh.release(), std::memory_order_release);
+    const std::size_t slot = probe(name->hash, name->name);
+    slots_[slot].store(fresh.release(), std::memory_order_release);
     names_.fetch_add(1, std::memory_order_relaxed);
   }
-  version = added;
-  return {};
+  return added;
+}
+
+Error FlowTable::restore(std::string_view text, std::uint64_t number) {
+  const FlowVersion* version = nullptr;
+  const Error error = define(text, version, [](std::uint16_t) {});
+  if (!error && version->number == number) return {};
+  return Error{error.code == Code::no_memory ? Code::no_memory : Code::corrupt,
+               "flow version " + std::to_string(number) +
+                   " of the log does not fit: " + (error ? error.message : "another number")};
 }
 
 }  // namespace warden::engine

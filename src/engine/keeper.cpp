@@ -35,21 +35,27 @@ void Store::fire(std::uint32_t number, flow::Instant now, Mine&& mine) noexcept 
   if (stripe == 0) return;
   Entry e;
   After after;
+  // Room for the largest change of any flow: which one it is, only the lock can tell.
+  const Code room = recorder_.reserve(flows_->max_record(), 1, log::ReserveFlags::closing, e.room);
   e.stripe = &index_->stripe(stripe - 1);
   e.lock = std::unique_lock(e.stripe->lock);
   if (item.stripe.load(std::memory_order_relaxed) != stripe || !mine(item)) return;
   e.item = &item;
   e.number = number;
   item.flags &= static_cast<std::uint8_t>(~index::kNeedsTimer);
+  if (is_error(room)) {
+    flag_for_rearm(item);
+    return;
+  }
   try {
     FlowVersion& flow = flows_->version(item.flow);
     e.flow = flow.name;
     e.hash = hash_of(*flow.name, item.blob->key());
     Draft draft(hub_, id_, flow, item);
-    if (draft.expire(now)) {
+    if (!held_.load(std::memory_order_acquire) && draft.expire(now)) {
       draft.at = std::max(draft.at, now.elapsed);
     } else {
-      draft.pass(now);
+      pass(draft, now);
     }
     if (is_error(commit(e, draft, after))) flag_for_rearm(item);
   } catch (const std::bad_alloc&) {
@@ -106,11 +112,20 @@ void Store::rearm_flagged(flow::Instant now) noexcept {
 }
 
 Code Store::clock_advance(Nanos to) {
+  if (read_only_) return Code::read_only;
   if (!time_.manual()) return Code::bad_state;
   if (to == kNoTime || to == kNever) return Code::out_of_range;
+  Room room;
+  if (const Code code = recorder_.reserve(8, 1, log::ReserveFlags::closing, room); is_error(code)) {
+    return code;
+  }
   std::unique_lock guard(advance_);
   if (to < time_.elapsed()) return Code::out_of_range;
+  Writer anchor;
+  anchor.word(static_cast<std::uint64_t>(to));
+  if (to > time_.elapsed()) recorder_.append(room, log::RecordType::anchor, 0, anchor.bytes());
   time_.set(to);
+  if (held_.load(std::memory_order_acquire)) return Code::ok;
   const flow::Instant now{to, to};
   revisit(now);
   while (!turn(now, kMaxWork)) {
@@ -119,6 +134,7 @@ Code Store::clock_advance(Nanos to) {
   guard.unlock();
   hub_.on_time(to);
   hub_.notify();
+  if (const Code code = recorder_.wait(recorder_.last(), -1); is_error(code)) return code;
   return rearm_.load(std::memory_order_acquire) ? Code::no_memory : Code::ok;
 }
 
@@ -156,6 +172,10 @@ void Store::leases_end_at(Nanos instant) noexcept {
 void Store::keep() noexcept {
   Nanos looked_again = 0;
   while (!closed_.load(std::memory_order_seq_cst)) {
+    if (held_.load(std::memory_order_seq_cst)) {
+      wakeup_.sleep(kNever, kNever);
+      continue;
+    }
     const flow::Instant now = time_.now();
     if (!turn(now, kMaxWork)) continue;
     if (now.elapsed - looked_again >= kSecond) {

@@ -34,12 +34,13 @@ flow::Instant Store::instant(const Options& o, Nanos at_least) const noexcept {
   return {at, at};
 }
 
-Code Store::look_up(const Target& target, const Options& o, Entry& e) {
+Code Store::look_up(const Target& target, const Options& o, Entry& e, const Need& need) {
   if (const Code code = check(target, o); is_error(code)) return code;
   e.flow = flows_->find(target.flow);
   if (e.flow == nullptr) return Code::unknown_flow;
   e.key = target.key;
   e.hash = hash_of(*e.flow, target.key);
+  if (const Code code = reserve(e, need); is_error(code)) return code;
   look_up_hashed(e, instant(o, kNoTime).elapsed);
   return Code::ok;
 }

@@ -33,7 +33,12 @@ Code Store::get(const Target& target, Reading& out) {
   Entry e;
   Options o;
   if (time_.manual()) o.at = time_.elapsed();
-  if (const Code code = look_up(target, o, e); is_error(code)) return code;
+  if (const Code code = check(target, o); is_error(code)) return code;
+  e.flow = flows_->find(target.flow);
+  if (e.flow == nullptr) return Code::unknown_flow;
+  e.key = target.key;
+  e.hash = hash_of(*e.flow, target.key);
+  look_up_hashed(e, time_.elapsed());
   if (e.stone != nullptr) {
     out = Reading{};
     out.incarnation = e.stone->incarnation;

@@ -6,6 +6,8 @@
 #include <sys/random.h>
 
 #include "engine/fork_guard.hpp"
+#include "engine/replay.hpp"
+#include "io/posix_disk.hpp"
 
 namespace warden::engine {
 namespace {
@@ -26,34 +28,89 @@ Store::Store(const Config& config) noexcept
       base_(time_.elapsed()),
       hub_(alert::HubOptions{.now = [this] { return time_.elapsed(); },
                              .real_clock = !config.manual_clock,
-                             .timer_moved = [this](Nanos to) { leases_end_at(to); }}) {}
+                             .gated = config.has_path,
+                             .sink = config.has_path ? &consumers_ : nullptr,
+                             .timer_moved = [this](Nanos to) { leases_end_at(to); }}),
+      consumers_(recorder_), held_(config.hold), read_only_(config.read_only) {}
 
-Error Store::open(const Config& config, std::unique_ptr<Store>& out) {
-  const Error no_memory{Code::no_memory, "out of memory while opening a store"};
+// The same keys hash alike in every opening, and differently in every store.
+void Store::adopt(const Hash128& uuid) noexcept {
+  id_.uuid = uuid;
+  seed_ = uuid.low ^ uuid.high;
+}
+
+bool Store::make_parts() noexcept {
+  flows_ = FlowTable::make();
+  index_ = index::Index::make(config_.stripes);
+  elapsed_ = wheel::Wheel::create({});
+  wall_ = wheel::Wheel::create({});
+  return flows_ && index_ && elapsed_ && wall_;
+}
+
+void Store::forget_all() {
+  if (!make_parts()) throw std::bad_alloc();
+  counters_.clear();
+}
+
+Error Store::open(const char* path, const Config& given, std::unique_ptr<Store>& out) {
+  Config config = given;
+  config.has_path = path != nullptr;
+  if (!config.has_path && (config.read_only || config.hold)) {
+    return Error{Code::invalid_argument,
+                 "config: mode = read-only and hold = true need a path, expected one"};
+  }
   std::unique_ptr<Store> store(new Store(config));
-  store->flows_ = FlowTable::make();
-  store->index_ = index::Index::make(config.stripes);
-  store->elapsed_ = wheel::Wheel::create({});
-  store->wall_ = wheel::Wheel::create({});
-  if (!store->flows_ || !store->index_ || !store->elapsed_ || !store->wall_) return no_memory;
-  if (!config.manual_clock) {
-    if (Error error = store->wakeup_.open()) return error;
-    sigset_t all;
-    sigset_t old;
-    sigfillset(&all);
-    // Signals are the application's: the keeper inherits a mask that blocks them.
-    pthread_sigmask(SIG_BLOCK, &all, &old);
-    try {
-      store->keeper_ = std::thread([raw = store.get()] { raw->keep(); });
-    } catch (const std::system_error& error) {
-      pthread_sigmask(SIG_SETMASK, &old, nullptr);
-      return Error{Code::no_memory, std::string("cannot start the keeper: ") + error.what()};
-    }
-    pthread_sigmask(SIG_SETMASK, &old, nullptr);
-    pthread_setname_np(store->keeper_.native_handle(), "warden-keeper");
+  if (!store->make_parts() || !store->durable_bell_.open()) {
+    return Error{Code::no_memory, "out of memory while opening a store"};
+  }
+  if (path != nullptr) {
+    if (Error error = store->open_log(path)) return error;
+  }
+  if (!config.manual_clock && !config.read_only) {
+    if (Error error = store->start_keeper()) return error;
   }
   out = std::move(store);
   return {};
+}
+
+Error Store::open_log(const char* path) {
+  Replay replay(*this);
+  disk_ = io::make_real_disk(config_.backend);
+  if (disk_ == nullptr) return Error{Code::no_memory, "out of memory while opening a store"};
+  log::Options options;
+  options.mode = config_.read_only ? log::Mode::read_only : log::Mode::write;
+  options.segment_bytes = config_.segment_bytes;
+  std::unique_ptr<log::Log> opened;
+  if (Error error = log::Log::open(*disk_, path, options, replay, opened)) return error;
+  adopt(opened->uuid());
+  incarnation_.store(std::uint64_t{opened->epoch()} << 44, std::memory_order_relaxed);
+  time_.go_on_from(std::max(replay.anchor(), config_.manual_clock ? kNoTime : replay.latest()));
+  // What is replayed is durable, whatever the log calls it.
+  hub_.set_durable(opened->durable());
+  recorder_.attach(std::move(opened));
+  recorder_.log().on_durable([this](Lsn lsn) {
+    hub_.set_durable(lsn);
+    durable_bell_.advanced(lsn);
+  });
+  return replay.finish();
+}
+
+Error Store::start_keeper() {
+  if (Error error = wakeup_.open()) return error;
+  sigset_t all;
+  sigset_t old;
+  sigfillset(&all);
+  // Signals are the application's: the keeper inherits a mask that blocks them.
+  pthread_sigmask(SIG_BLOCK, &all, &old);
+  Error error;
+  try {
+    keeper_ = std::thread([this] { keep(); });
+    pthread_setname_np(keeper_.native_handle(), "warden-keeper");
+  } catch (const std::system_error& fault) {
+    error = Error{Code::no_memory, std::string("cannot start the keeper: ") + fault.what()};
+  }
+  pthread_sigmask(SIG_SETMASK, &old, nullptr);
+  return error;
 }
 
 Store::~Store() {
@@ -61,7 +118,13 @@ Store::~Store() {
     if (keeper_.joinable()) keeper_.detach();  // the parent's thread, not there in the child
     return;
   }
-  close();
+  close(0);
+}
+
+Code Store::release_hold() noexcept {
+  if (!held_.exchange(false, std::memory_order_seq_cst)) return Code::ok;
+  if (!time_.manual() && !read_only_) wakeup_.wake();
+  return Code::ok;
 }
 
 Code Store::usable() const noexcept {
@@ -69,7 +132,7 @@ Code Store::usable() const noexcept {
   return closed_.load(std::memory_order_relaxed) ? Code::store_closed : Code::ok;
 }
 
-Code Store::close() noexcept {
+Code Store::close(Nanos drain) noexcept {
   if (usable() == Code::forked) return Code::forked;
   closed_.store(true, std::memory_order_seq_cst);
   hub_.close();
@@ -78,11 +141,23 @@ Code Store::close() noexcept {
     wakeup_.wake();
     keeper_.join();
   }
-  return Code::ok;
+  return recorder_.has_log() ? recorder_.log().close(drain) : Code::ok;
 }
 
-Error Store::define_flow(std::string_view text, const FlowVersion*& version) {
-  return flows_->define(text, version);
+Error Store::open_consumer(std::string_view name, const alert::ConsumerOptions* options,
+                           alert::ConsumerRef& consumer) {
+  if (read_only_) {
+    return Error{Code::read_only, "consumer: this store is open read-only; alerts go to its writer"};
+  }
+  return consumers_.open(hub_, name, options, consumer);
+}
+
+Code Store::remove_consumer(std::string_view name) {
+  return read_only_ ? Code::read_only : consumers_.remove(hub_, name);
+}
+
+alert::Counted Store::ack(alert::Consumer& consumer, std::span<const std::uint64_t> leases) {
+  return consumers_.ack(hub_, consumer, leases);
 }
 
 Figures Store::figures() noexcept {

@@ -23,11 +23,14 @@
 
 #include "alert/hub.hpp"
 #include "engine/config.hpp"
+#include "engine/consumers.hpp"
 #include "engine/counters.hpp"
 #include "engine/draft.hpp"
+#include "engine/durable_bell.hpp"
 #include "engine/flow_table.hpp"
 #include "engine/near_list.hpp"
 #include "engine/reading.hpp"
+#include "engine/recorder.hpp"
 #include "engine/time_source.hpp"
 #include "engine/verbs.hpp"
 #include "engine/wakeup.hpp"
@@ -62,14 +65,17 @@ struct Figures {
 
 class Store {
  public:
-  static Error open(const Config& config, std::unique_ptr<Store>& store);
+  // path: null keeps everything in memory.
+  static Error open(const char* path, const Config& config, std::unique_ptr<Store>& store);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
   // ok, store_closed or forked: asked by every call first.
   Code usable() const noexcept;
-  Code close() noexcept;
+  // Waits at most `drain` for what was answered BUFFERED to become durable.
+  Code close(Nanos drain) noexcept;
+  Code release_hold() noexcept;
   Code clock_advance(Nanos to);
   Error define_flow(std::string_view text, const FlowVersion*& version);
 
@@ -83,7 +89,10 @@ class Store {
               Result& r);
   Code complete(const Target& target, const Options& o, Result& r);
   Code cancel(const Target& target, const Options& o, Result& r);
+  // Many of them in order, each with its own answer, none waited for;
+  // settle_batch waits for all, up to the highest position answered.
   void run_batch(Op op, std::string_view flow, std::span<BatchEntry> entries);
+  Code settle_batch(Durability wanted, Lsn last, Result& r) noexcept;
 
   // Reads an item as it stands into `out` (its strings are copied).
   Code get(const Target& target, Reading& out);
@@ -93,7 +102,15 @@ class Store {
   bool scan(std::uint32_t& from, Wanted&& wanted, Reading& out);
 
   alert::Hub& hub() noexcept { return hub_; }
+  Error open_consumer(std::string_view name, const alert::ConsumerOptions* options,
+                      alert::ConsumerRef& consumer);
+  Code remove_consumer(std::string_view name);
+  alert::Counted ack(alert::Consumer& consumer, std::span<const std::uint64_t> leases);
+
+  Recorder& recorder() noexcept { return recorder_; }
+  DurableBell& durable_bell() noexcept { return durable_bell_; }
   Figures figures() noexcept;
+  log::LogStats log_stats() { return recorder_.log().stats(); }
 
  private:
   // A key, looked up, with its stripe locked.
@@ -107,11 +124,20 @@ class Store {
     std::uint32_t number = 0;  // of the item, if there is one
     index::Item* item = nullptr;
     index::Tombstone* stone = nullptr;
+    Room room;                     // in the log, for what this verb may append
+    const std::string_view* payload = nullptr;  // of an item that is about to be
   };
   // What is left to do once the stripe is released.
   struct After {
     bool notify = false;
     bool wake = false;
+    bool in_memory = false;  // the item is volatile
+    Lsn lsn = Lsn::none;     // to be durable before the answer
+  };
+  // What a verb may append, besides the state of an item of its flow.
+  struct Need {
+    std::size_t extra = 0;
+    log::ReserveFlags flags = log::ReserveFlags::none;
   };
   // Timers that a draft wants, set before it is committed.
   struct Timers {
@@ -122,14 +148,29 @@ class Store {
   };
 
   explicit Store(const Config& config) noexcept;
+  friend class Replay;
+  Error open_log(const char* path);
+  Error start_keeper();
+  void adopt(const Hash128& uuid) noexcept;
+  bool make_parts() noexcept;
+  void forget_all();
 
   // lookup.cpp
   Code check(const Target& target, const Options& o) const noexcept;
   Hash128 hash_of(const FlowName& flow, std::string_view key) const noexcept;
-  Code look_up(const Target& target, const Options& o, Entry& e);
+  Code look_up(const Target& target, const Options& o, Entry& e, const Need& need);
   void look_up_hashed(Entry& e, Nanos now);
   void drop_stone(Entry& e) noexcept;
   flow::Instant instant(const Options& o, Nanos at_least) const noexcept;
+  // recording.cpp
+  Code reserve(Entry& e, const Need& need) noexcept;
+  Lsn record(Entry& e, const Draft& draft) noexcept;
+  bool is_logged(const Entry& e) const noexcept;
+  void encode(Entry& e, Draft& draft);
+  Code settle(Code code, const Options& o, const After& after, Result& r) noexcept;
+  flow::StageNo stage_number(Entry& e, FlowVersion& flow, std::string_view stage);
+  std::uint64_t next_incarnation() noexcept;
+
   // The advance lock, shared, on a manual clock; nothing on the real one.
   std::shared_lock<std::shared_mutex> read_lock() {
     return time_.manual() ? std::shared_lock(advance_) : std::shared_lock<std::shared_mutex>();
@@ -143,7 +184,7 @@ class Store {
   void undo_timers(const Timers& timers) noexcept;
   Code commit(Entry& e, Draft& draft, After& after);
   Code bury(Entry& e, Draft& draft, After& after);
-  void bury_early(Entry& e, Nanos now);
+  Lsn bury_early(Entry& e, Nanos now);
   void trim_tombstones(index::Stripe& stripe, Nanos now) noexcept;
   void finish(const After& after) noexcept;
   void count_closed(index::State from, index::Verdict verdict) noexcept;
@@ -155,13 +196,19 @@ class Store {
                  After& after);
   Code mark_in(Entry& e, std::string_view stage, const Options& o, Result& r, After& after);
   Code close_in(Entry& e, index::Verdict verdict, const Options& o, Result& r, After& after);
-  // Finds and locks, runs body(entry, after), releases, then notifies and wakes.
+  // Reserves, finds and locks, runs body(entry, after), releases, notifies and wakes,
+  // waits until what is answered is durable.
   template <class Body>
-  Code with_key(const Target& target, const Options& o, Body&& body);
+  Code with_key(const Target& target, const Options& o, const Need& need, Result& r,
+                Body&& body);
   template <class Apply>
   Code change(Entry& e, const Options& o, Result& r, After& after, Code when_closed,
               Apply&& apply);
+  void run_groups(Op op, std::string_view flow, std::span<BatchEntry> entries, After& after);
   Code run_one(Op op, Entry& e, BatchEntry& entry, After& after);
+  void pass(Draft& draft, flow::Instant now) {
+    if (!held_.load(std::memory_order_acquire)) draft.pass(now);
+  }
   static Code give_dues(Draft& draft, const Options& o, flow::Instant now);
   static void fill(Result& r, const Draft& draft) noexcept;
   static void fill(Result& r, const index::Tombstone& stone) noexcept;
@@ -179,8 +226,8 @@ class Store {
   wheel::Tick tick_of(Nanos at) const noexcept;
 
   const Config config_;
-  const StoreId id_;
-  const std::uint64_t seed_;
+  StoreId id_;          // set while opening, then constant, as the next
+  std::uint64_t seed_;
   const std::uint32_t fork_generation_;
   TimeSource time_;
   const Nanos base_;  // instant of tick 0 of both wheels
@@ -188,6 +235,8 @@ class Store {
   std::unique_ptr<index::Index> index_;
   std::unique_ptr<wheel::Wheel> elapsed_;
   std::unique_ptr<wheel::Wheel> wall_;
+  std::unique_ptr<io::Disk> disk_;
+  Recorder recorder_;
   alert::Hub hub_;
   NearList near_;
   Counters counters_;
@@ -195,8 +244,15 @@ class Store {
   // Held shared by every verb and exclusively by clock_advance, on a manual clock
   // only: so an advance sees every deadline armed before it, to the nanosecond.
   std::shared_mutex advance_;
-  // Incarnations of a store without a log: any thread, relaxed, only unique.
+  DurableBell durable_bell_;
+  Consumers consumers_;
+  // Number of the next incarnation: any thread, relaxed, only unique. Counts from
+  // epoch << 44 on, so no opening repeats another's.
   std::atomic<std::uint64_t> incarnation_{0};
+  // Everything is accepted, nothing fires. Cleared once, by release_hold, which then
+  // wakes the keeper.
+  std::atomic<bool> held_{false};
+  bool read_only_ = false;  // constant once open
   // Set once by close; relaxed would do, since nothing is read through it.
   std::atomic<bool> closed_{false};
   // Some item has kNeedsTimer: set under its stripe by whoever ran out of memory,

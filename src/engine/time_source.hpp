@@ -35,6 +35,16 @@ class TimeSource {
   // What is to be added to a CLOCK_BOOTTIME reading to get engine time.
   Nanos offset() const noexcept { return offset_; }
 
+  // While opening: time goes on from there, also if the wall clock was set back.
+  void go_on_from(Nanos instant) noexcept {
+    const Nanos now = elapsed();
+    if (instant <= now) return;
+    if (manual_) {
+      set(instant);
+    } else {
+      offset_ += instant - now;
+    }
+  }
   // Manual clock, under the store's advance lock.
   void set(Nanos now) noexcept { now_.store(now, std::memory_order_release); }
 

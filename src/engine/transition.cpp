@@ -75,6 +75,7 @@ void Store::undo_timers(const Timers& timers) noexcept {
 }
 
 Code Store::commit(Entry& e, Draft& draft, After& after) {
+  encode(e, draft);
   if (draft.state == State::closed) return bury(e, draft, after);
   index::Item& item = *e.item;
   Timers timers;
@@ -94,7 +95,9 @@ Code Store::commit(Entry& e, Draft& draft, After& after) {
     counters_.add(Counters::alerts_raised, raised);
     after.notify = true;
   }
-  draft.commit(item, Lsn::none);
+  after.lsn = record(e, draft);
+  after.in_memory = !is_logged(e);
+  draft.commit(item, after.lsn);
   return Code::ok;
 }
 
@@ -130,8 +133,11 @@ Code Store::bury(Entry& e, Draft& draft, After& after) {
   counters_.add(Counters::alerts_raised, raised);
   count_closed(item.state, draft.verdict);
   counters_.sub(Counters::blob_bytes, item.blob->bytes());
-  draft.commit(item, Lsn::none);
+  after.lsn = record(e, draft);
+  after.in_memory = !is_logged(e);
+  draft.commit(item, after.lsn);
   if (closing != nullptr) {
+    closing->lsn = after.lsn;
     hub_.push_closed(closing);
     after.notify = true;
   }
@@ -148,16 +154,26 @@ Code Store::bury(Entry& e, Draft& draft, After& after) {
 }
 
 // A completion of a key that is not known yet. May throw std::bad_alloc.
-void Store::bury_early(Entry& e, Nanos now) {
+Lsn Store::bury_early(Entry& e, Nanos now) {
   index::Stripe& stripe = *e.stripe;
   trim_tombstones(stripe, now);
   if (!stripe.cells.room() || !stripe.tombstones.room()) throw std::bad_alloc();
   const FlowVersion* flow = e.flow->newest.load(std::memory_order_acquire);
+  Writer content;
+  content.varint(flow->number);
+  content.byte(kEarlyState | raw(Verdict::done) << 4);
+  content.word(static_cast<std::uint64_t>(now));
+  for (int zero = 0; zero < 4; ++zero) content.varint(0);
+  content.hash(e.hash);
+  content.varint(0);
+  const Lsn lsn =
+      recorder_.append(e.room, log::RecordType::state, next_incarnation(), content.bytes());
   const std::uint32_t number = stripe.tombstones.next_number();
   stripe.tombstones.push({e.hash, 0, index::coarse_expiry(add_sat(now, flow->def.dedupe)),
                           raw(Verdict::done), 1, 0, 0});
   stripe.cells.put(index::Index::cell_hash(e.hash), number);
   counters_.add(Counters::early);
+  return lsn;
 }
 
 // The oldest tombstones go when their time is over, or when the stripe holds more

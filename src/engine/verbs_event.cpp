@@ -11,7 +11,7 @@ using index::Verdict;
 Code Store::mark_in(Entry& e, std::string_view stage, const Options& o, Result& r, After& after) {
   return change(e, o, r, after, Code::closed, [&](Draft& draft, flow::Instant now) {
     if (draft.state != State::live) return Code::bad_state;
-    const flow::StageNo number = draft.flow.stages.find_or_add(stage);
+    const flow::StageNo number = stage_number(e, draft.flow, stage);
     if (number == flow::kNoStage) return Code::unknown_stage;
     draft.mark(number, now);
     if (const Code code = give_dues(draft, o, now); is_error(code)) return code;
@@ -20,13 +20,13 @@ Code Store::mark_in(Entry& e, std::string_view stage, const Options& o, Result& 
 }
 
 Code Store::mark(const Target& target, std::string_view stage, const Options& o, Result& r) {
-  return with_key(target, o, [&](Entry& e, After& after) {
+  return with_key(target, o, Need{}, r, [&](Entry& e, After& after) {
   return mark_in(e, stage, o, r, after);
   });
 }
 
 Code Store::touch(const Target& target, const Options& o, Result& r) {
-  return with_key(target, o, [&](Entry& e, After& after) {
+  return with_key(target, o, Need{}, r, [&](Entry& e, After& after) {
   return change(e, o, r, after, Code::closed, [](Draft& draft, flow::Instant now) {
     if (draft.state != State::live) return Code::bad_state;
     draft.touch(now);
@@ -65,7 +65,7 @@ Code Store::extend(const Target& target, std::string_view rule, Nanos by, Nanos 
   if (by != kNoTime && (by > flow::kMaxWithin || by < -flow::kMaxWithin)) {
     return Code::out_of_range;
   }
-  return with_key(target, o, [&](Entry& e, After& after) {
+  return with_key(target, o, Need{}, r, [&](Entry& e, After& after) {
   Nanos deadline = kNoTime;
   const Code code = change(e, o, r, after, Code::closed, [&](Draft& draft, flow::Instant) {
     const int number = draft.flow.find_rule(rule);
@@ -82,7 +82,7 @@ Code Store::extend(const Target& target, std::string_view rule, Nanos by, Nanos 
 
 Code Store::close_in(Entry& e, Verdict verdict, const Options& o, Result& r, After& after) {
   if (e.item == nullptr && e.stone == nullptr && verdict == Verdict::done && o.allow_early) {
-    bury_early(e, instant(o, kNoTime).elapsed);
+    after.lsn = bury_early(e, instant(o, kNoTime).elapsed);
     r.state = State::closed;
     r.verdict = Verdict::done;
     return Code::recorded_early;
@@ -100,13 +100,13 @@ Code Store::close_in(Entry& e, Verdict verdict, const Options& o, Result& r, Aft
 }
 
 Code Store::complete(const Target& target, const Options& o, Result& r) {
-  return with_key(target, o, [&](Entry& e, After& after) {
+  return with_key(target, o, Need{0, log::ReserveFlags::closing}, r, [&](Entry& e, After& after) {
   return close_in(e, Verdict::done, o, r, after);
   });
 }
 
 Code Store::cancel(const Target& target, const Options& o, Result& r) {
-  return with_key(target, o, [&](Entry& e, After& after) {
+  return with_key(target, o, Need{0, log::ReserveFlags::closing}, r, [&](Entry& e, After& after) {
   return close_in(e, Verdict::cancelled, o, r, after);
   });
 }

@@ -67,9 +67,7 @@ Code Store::create(Entry& e, std::string_view payload, const Options& o, bool ex
   fresh.blob = Blob::make(flow.state_len, e.key, payload);
   if (fresh.blob == nullptr) return Code::no_memory;
 
-  // Two apart would do; a token is incarnation + tries, so leave room for tries.
-  const std::uint64_t incarnation =
-      incarnation_.fetch_add(std::uint64_t{1} << 20, std::memory_order_relaxed) + 1;
+  const std::uint64_t incarnation = next_incarnation();
   const flow::Instant now = instant(o, kNoTime);
   Draft draft(hub_, id_, flow, fresh.blob, incarnation);
   draft.created() = now.elapsed;
@@ -78,7 +76,7 @@ Code Store::create(Entry& e, std::string_view payload, const Options& o, bool ex
   if (exec) {
     draft.start(now);
     if (const Code code = give_dues(draft, o, now); is_error(code)) return code;
-    draft.pass(now);
+    pass(draft, now);
   } else {
     draft.submit(o.ttl == 0 ? kNever : add_sat(now.elapsed, o.ttl));
   }
@@ -87,8 +85,9 @@ Code Store::create(Entry& e, std::string_view payload, const Options& o, bool ex
   e.item = &index_->item(e.number);
   e.item->timer = 0;
   e.item->alerts = 0;
-  e.item->flags = 0;
-  e.item->incarnation = incarnation;
+  e.item->flags = o.durability == Durability::in_memory ? index::kVolatile : 0;
+  e.item->lsn = Lsn::none;
+  e.payload = &payload;
   if (const Code code = commit(e, draft, after); is_error(code)) return code;
   // From here on nothing fails.
   e.stripe->cells.put(index::Index::cell_hash(e.hash), e.number);
@@ -110,11 +109,13 @@ Code Store::submit_in(Entry& e, std::string_view payload, const Options& o, bool
   }
   if (e.stone != nullptr) {
     fill(r, *e.stone);
+    after.lsn = recorder_.last();
     return e.stone->early != 0 ? Code::done_early : Code::already_done;
   }
   if (e.item == nullptr) return create(e, payload, o, exec, r, after);
   if (e.item->blob->payload() != payload) {
     r.incarnation = e.item->incarnation;
+    after.lsn = e.item->lsn;
     return Code::conflict;
   }
   const bool begins = exec && e.item->state == State::submitted;
@@ -129,19 +130,19 @@ Code Store::submit_in(Entry& e, std::string_view payload, const Options& o, bool
 }
 
 Code Store::submit(const Target& target, std::string_view payload, const Options& o, Result& r) {
-  return with_key(target, o, [&](Entry& e, After& after) {
+  return with_key(target, o, Need{payload.size() + target.key.size()}, r, [&](Entry& e, After& after) {
   return submit_in(e, payload, o, false, r, after);
   });
 }
 
 Code Store::track(const Target& target, std::string_view payload, const Options& o, Result& r) {
-  return with_key(target, o, [&](Entry& e, After& after) {
+  return with_key(target, o, Need{payload.size() + target.key.size()}, r, [&](Entry& e, After& after) {
   return submit_in(e, payload, o, true, r, after);
   });
 }
 
 Code Store::exec(const Target& target, const Options& o, Result& r) {
-  return with_key(target, o, [&](Entry& e, After& after) {
+  return with_key(target, o, Need{}, r, [&](Entry& e, After& after) {
   const bool runs = e.item != nullptr && e.item->state == State::live;
   return change(e, o, r, after, Code::already_done,
                            [&](Draft& draft, flow::Instant now) {

@@ -38,5 +38,6 @@ static_assert(sizeof(Item) == 64);
 
 // Item::flags
 inline constexpr std::uint8_t kNeedsTimer = 1;  // memory was out when its timer was to be set
+inline constexpr std::uint8_t kVolatile = 2;    // not in the log, gone at close
 
 }  // namespace warden::index

@@ -79,6 +79,7 @@ class ChunkPool {
   using ChunkT = Chunk<Atomic, Policy::kCells>;
 
   ChunkT& operator[](std::uint32_t index) noexcept { return chunks_[index]; }
+  const ChunkT& operator[](std::uint32_t index) const noexcept { return chunks_[index]; }
 
   // kNoChunk when memory is out. Any thread.
   std::uint32_t alloc() noexcept {
@@ -136,6 +137,7 @@ class ChunkPool {
     return index;
   }
 
+  std::uint32_t in_existence() const noexcept { return bump_.load(std::memory_order_relaxed); }
   std::uint64_t bytes() const noexcept {
     return std::uint64_t{bump_.load(std::memory_order_relaxed)} * sizeof(ChunkT);
   }

@@ -40,6 +40,10 @@ class Segments {
     return place_[index >> kSegmentBits].load(std::memory_order_relaxed)[index & (kPerSegment - 1)];
   }
 
+  const T& operator[](std::uint32_t index) const noexcept {
+    return place_[index >> kSegmentBits].load(std::memory_order_relaxed)[index & (kPerSegment - 1)];
+  }
+
   // Makes sure that the segment of `index` exists; false when memory is out.
   bool ensure(std::uint32_t index) noexcept {
     auto& place = place_[index >> kSegmentBits];

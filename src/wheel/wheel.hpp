@@ -38,10 +38,10 @@
 // Bound of work a call
 //   schedule  one addition; a retry only when the keeper has closed that slot meanwhile
 //             or the chunk was full and another thread installed one: lock-free
-//   cancel    one load, one compare-and-swap: wait-free; giving the node back is
+//   cancel    one compare-and-swap: wait-free; giving the node back is
 //             lock-free and happens without the keeper
-//   advance   at most max_work entries, plus 62 of a chunk begun, plus the slot words
-//             that a jump passes (one a tick; at most 6,000 for a jump of years)
+//   advance   fewer than max_work + 62 entries, plus the slot words that the hand passes
+//             (one a tick; at most 6,000 for a jump over all levels)
 //   next_due  at most 72 words
 //
 // Invariants (those of slots, chunks and nodes stand in their headers)
@@ -93,6 +93,11 @@ class BasicWheel {
   // the timer is cancelled meanwhile may rely on it: it fires no later than that.
   Tick due_of(Handle handle) noexcept;
 
+  // A hint, when the handle is known some time before its cancel: the node is fetched.
+  void prefetch(Handle handle) noexcept {
+    if (nodes_.known(handle_index(handle))) __builtin_prefetch(&nodes_[handle_index(handle)], 1);
+  }
+
   // The same for many, with their memory fetched ahead. Answers the number scheduled
   // or cancelled; the two spans are of one length.
   std::size_t schedule_batch(std::span<const Request> requests,
@@ -143,7 +148,8 @@ class BasicWheel {
   struct Claim {
     std::uint32_t chunk = kNoChunk;
     std::uint32_t cell = 0;
-    Tick target = 0;  // the tick it was filed under
+    Tick target = 0;   // the tick it was filed under
+    Tick wake_by = 0;  // the keeper must not sleep beyond it
     Refusal refusal = Refusal::none;
   };
 
@@ -159,6 +165,13 @@ class BasicWheel {
 
   explicit BasicWheel(const Options& options) noexcept;
 
+  // Compaction of one chain: what is left of it, and a tick of its slot.
+  struct Sweep {
+    unsigned level = 0;
+    Tick tick = 0;
+    Chain from;
+  };
+
   // wheel_schedule.hpp: any thread.
   Local* local() noexcept;
   static void bump(Atomic<std::uint64_t>& counter, std::uint64_t by = 1) noexcept {
@@ -167,6 +180,7 @@ class BasicWheel {
   typename Nodes::Popped pop_node() noexcept;
   void push_node(std::uint32_t index) noexcept;
   Claim claim(Tick due) noexcept;
+  Tick wake_tick(unsigned level, Tick target, std::uint32_t chunk) noexcept;
   std::uint32_t install(unsigned level, std::uint32_t slot, std::uint64_t word,
                         std::uint32_t& spare) noexcept;
   bool must_wake(Tick target) noexcept;
@@ -197,8 +211,25 @@ class BasicWheel {
   Tick bound(std::memory_order order) const noexcept;
   void release_chunk(std::uint32_t index) noexcept;
   std::uint32_t take_chunk() noexcept;
+  void top_up_spares() noexcept;
 
-  static constexpr std::uint32_t kSpareChunks = 64;
+  // wheel_upkeep.hpp: the keeper.
+  std::uint32_t depth_ahead(unsigned level, Tick start) const noexcept;
+  static Tick early_window(unsigned level, std::uint32_t depth) noexcept;
+  Tick early_from(unsigned level, Tick now) const noexcept;
+  void cascade_early(Progress& progress) noexcept;
+  void cascade_chunk_early(unsigned level, Tick start, Progress& progress) noexcept;
+  void leave_open(std::uint32_t cell, Tick due) noexcept;
+  Chain detach_open(unsigned level, Tick tick) noexcept;
+  void sweep(Progress& progress) noexcept;
+  unsigned next_sweep(unsigned limit) noexcept;
+  void sweep_chunk() noexcept;
+  std::uint64_t cancelled_total() const noexcept;
+
+  // Chunks that a large wheel's keeper holds back: a cascade spreads one slot over 256
+  // lists before it has emptied its first chunks, also when memory is out.
+  static constexpr std::uint32_t kSpareChunks = 576;
+  static constexpr Tick kEarlyPiece = 16;  // chunks a tick: about a thousand entries
 
   Nodes nodes_;
   Chunks chunks_;
@@ -210,6 +241,12 @@ class BasicWheel {
   // seq_cst, see prepare_sleep().
   alignas(64) Atomic<Tick> now_;
   Atomic<Tick> sleep_until_{0};
+  // The number of chunks installed at which a sleeping keeper is to look after garbage.
+  // Written by the keeper before sleep_until_, read by installers; a reading too old only
+  // delays a compaction, so relaxed.
+  Atomic<std::uint64_t> sweep_from_{~std::uint64_t{0}};
+  // Chunks ever installed; relaxed additions, one for every kCells schedules.
+  alignas(64) Atomic<std::uint64_t> installs_{0};
 
   Local locals_[kThreadSlots];
   // Threads without a slot; read-modify-write, relaxed.
@@ -230,6 +267,15 @@ class BasicWheel {
   std::uint32_t cursor_ = 0;      // its next cell
   Tick parked_due_ = kNoTick;     // earliest of the entries that found no memory
   Tick polled_at_ = kNoTick;
+  Tick early_at_ = kNoTick;
+  bool resumed_ = false;  // the last call was stopped by max_work
+  Chain early_[kLevels];  // of the slots that come next
+  Sweep sweep_;
+  bool sweeping_ = false;
+  unsigned sweep_at_ = 0;  // {level, slot, source} looked at last
+  std::uint64_t sweep_debt_ = 0;
+  std::uint64_t sweep_in_vain_ = 0;  // garbage that a whole round left: thinly spread
+  std::uint64_t cancelled_seen_ = 0;
   std::uint32_t spares_ = 0;
   std::uint32_t spare_[kSpareChunks] = {};
 };
@@ -241,3 +287,4 @@ using Wheel = BasicWheel<>;
 #include "wheel/wheel_advance.hpp"   // IWYU pragma: export
 #include "wheel/wheel_keeper.hpp"    // IWYU pragma: export
 #include "wheel/wheel_schedule.hpp"  // IWYU pragma: export
+#include "wheel/wheel_upkeep.hpp"    // IWYU pragma: export

@@ -15,6 +15,7 @@
 //      parked: parked_due_ sees to it that its hour is not passed.
 #pragma once
 
+#include <algorithm>
 #include <utility>
 
 #include "wheel/wheel.hpp"
@@ -27,17 +28,27 @@ Advanced BasicWheel<Atomic, Policy>::advance(Tick to, std::uint64_t max_work, F&
   if (to > kMaxTick) to = kMaxTick;
   Progress progress{max_work > 0 ? max_work : 1};
   bool done = true;
+  top_up_spares();
+  // What was published since the last call is placed before the hand moves.
+  if (!std::exchange(resumed_, false)) polled_at_ = kNoTick;
   for (;;) {
     if (!settle(progress, on_due)) {
       done = false;
       break;
     }
+    cascade_early(progress);
     const Tick now = now_.load(std::memory_order_relaxed);
     if (now >= to) break;
+    if (progress.exhausted()) {
+      done = false;
+      break;
+    }
     const Tick next = bound(std::memory_order_acquire);
     move_towards(next < to ? next : to);
     polled_at_ = kNoTick;
   }
+  resumed_ = !done;
+  if (done) sweep(progress);
   return {done, progress.fired, progress.work, now_.load(std::memory_order_relaxed)};
 }
 
@@ -262,6 +273,18 @@ void BasicWheel<Atomic, Policy>::release_chunk(std::uint32_t index) noexcept {
 template <template <class> class Atomic, class Policy>
 std::uint32_t BasicWheel<Atomic, Policy>::take_chunk() noexcept {
   return spares_ > 0 ? spare_[--spares_] : chunks_.alloc();
+}
+
+// In proportion to the wheel's size, a few a call. Without memory the cascade still
+// loses nothing: what cannot be placed is parked.
+template <template <class> class Atomic, class Policy>
+void BasicWheel<Atomic, Policy>::top_up_spares() noexcept {
+  const std::uint32_t wanted = std::min(kSpareChunks, chunks_.in_existence() / 8);
+  for (int i = 0; i < 32 && spares_ < wanted; ++i) {
+    const std::uint32_t chunk = chunks_.alloc();
+    if (chunk == kNoChunk) return;
+    spare_[spares_++] = chunk;
+  }
 }
 
 }  // namespace warden::wheel

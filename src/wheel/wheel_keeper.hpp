@@ -16,6 +16,7 @@
 // goes to pending_[0].
 #pragma once
 
+#include <algorithm>
 #include <utility>
 
 #include "wheel/wheel.hpp"
@@ -77,6 +78,10 @@ void BasicWheel<Atomic, Policy>::open_slot(Tick now, unsigned level) noexcept {
   const std::uint32_t slot = digit(now, level);
   const Tick round = round_of(now, level);
   chunks_.append(pending_[level], close(level, slot, round + 1));
+  chunks_.append(pending_[level], std::exchange(early_[level], Chain{}));
+  if (sweep_.level == level && slot_start(sweep_.tick, level) == now) {
+    chunks_.append(pending_[level], std::exchange(sweep_.from, Chain{}));
+  }
   const unsigned parity = static_cast<unsigned>(round & 1);
   chunks_.append(pending_[level], std::exchange(kept_[level][parity][slot], Chain{}));
   auto& bits = kept_bits_[level][parity].word[slot / 64];
@@ -132,6 +137,10 @@ Tick BasicWheel<Atomic, Policy>::bound(std::memory_order order) const noexcept {
         if (start < earliest) earliest = start;
       }
     }
+    if (level > 0) {  // a large slot ahead is begun before its hour
+      const Tick early = early_from(level, now);
+      if (early != kNoTick) earliest = std::min(earliest, std::max(early, now + 1));
+    }
     const std::uint32_t next = kept_bits_[level][parity ^ 1].next(0, std::memory_order_relaxed);
     if (next < kSlots) {
       const Tick start = (((round + 1) << kLevelBits) | next) << (kLevelBits * level);
@@ -149,7 +158,8 @@ Tick BasicWheel<Atomic, Policy>::next_due() const noexcept {
   }
   if (ready_.head != kNoChunk || polling_.head != kNoChunk) return now;
   // A parked cell may be published at any moment and tells nobody: it is polled.
-  if (parked_.head != kNoChunk) return now + 1;
+  // So is a compaction under way, which has its share of each tick.
+  if (parked_.head != kNoChunk || (sweeping_ && sweep_debt_ > 0)) return now + 1;
   return bound(std::memory_order_seq_cst);
 }
 
@@ -166,6 +176,10 @@ Tick BasicWheel<Atomic, Policy>::next_due() const noexcept {
 template <template <class> class Atomic, class Policy>
 Tick BasicWheel<Atomic, Policy>::prepare_sleep() noexcept {
   Tick until = next_due();
+  // Garbage needs schedules to grow beyond the live: so many chunks are let pass.
+  const std::uint64_t spare_entries = std::max<std::uint64_t>(size() / 2, Policy::kGarbageFloor);
+  sweep_from_.store(installs_.load(std::memory_order_relaxed) + spare_entries / Policy::kCells + 1,
+                    std::memory_order_relaxed);
   for (;;) {
     sleep_until_.store(until, std::memory_order_seq_cst);
     const Tick again = next_due();

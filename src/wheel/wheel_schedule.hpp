@@ -11,6 +11,7 @@
 //   2. Nothing after the claim can fail: a refusal leaves no trace.
 #pragma once
 
+#include <algorithm>
 #include <utility>
 
 #include "wheel/wheel.hpp"
@@ -98,6 +99,22 @@ std::uint32_t BasicWheel<Atomic, Policy>::install(unsigned level, std::uint32_t 
   return std::exchange(spare, kNoChunk);
 }
 
+// After an install, the tick beyond which the keeper must not sleep: that of the timer, or
+// sooner if the slot has grown so large that it is to be cascaded early, or if so many
+// chunks were installed since it went to sleep that it should look after garbage.
+template <template <class> class Atomic, class Policy>
+Tick BasicWheel<Atomic, Policy>::wake_tick(unsigned level, Tick target,
+                                           std::uint32_t chunk) noexcept {
+  const std::uint64_t installs = installs_.fetch_add(1, std::memory_order_relaxed) + 1;
+  const Tick soon = now_.load(std::memory_order_relaxed) + 1;
+  if (installs >= sweep_from_.load(std::memory_order_relaxed)) return std::min(soon, target);
+  const std::uint32_t depth = chunks_[chunk].depth.load(std::memory_order_relaxed);
+  if (level == 0 || depth % Policy::kEarlyChunks != 0) return target;
+  const Tick start = slot_start(target, level);
+  const Tick early = start - std::min(start, early_window(level, depth));
+  return std::min(target, std::max(early, soon));
+}
+
 template <template <class> class Atomic, class Policy>
 auto BasicWheel<Atomic, Policy>::claim(Tick due) noexcept -> Claim {
   std::uint32_t spare = kNoChunk;
@@ -124,7 +141,7 @@ auto BasicWheel<Atomic, Policy>::claim(Tick due) noexcept -> Claim {
         // Equal tags are equal rounds, unless 2^36 ticks have passed since now_ was read.
         const bool wrapped = (now_.load(std::memory_order_relaxed) - now) >> kTagWrapBits != 0;
         if (word_tag(word) == tag && !wrapped) {
-          claimed = {word_chunk(word), cell, target, Refusal::none};
+          claimed = {word_chunk(word), cell, target, target, Refusal::none};
           break;
         }
         chunks_[word_chunk(word)].cell[cell].store(kDead, std::memory_order_release);
@@ -135,7 +152,7 @@ auto BasicWheel<Atomic, Policy>::claim(Tick due) noexcept -> Claim {
     }
     const std::uint32_t chunk = install(level, slot, word, spare);
     if (chunk != kNoChunk) {
-      claimed = {chunk, 0, target, Refusal::none};
+      claimed = {chunk, 0, target, wake_tick(level, target, chunk), Refusal::none};
       const bool wrapped = (now_.load(std::memory_order_relaxed) - now) >> kTagWrapBits != 0;
       if (!wrapped) break;
       chunks_[chunk].cell[0].store(kDead, std::memory_order_release);
@@ -187,7 +204,7 @@ Scheduled BasicWheel<Atomic, Policy>::schedule(Tick due, std::uint64_t cookie) n
       Policy::kBugRelaxedEntryStore ? std::memory_order_relaxed : std::memory_order_release;
   chunks_[claimed.chunk].cell[claimed.cell].store(
       make_entry(popped.index, generation, claimed.target), order);
-  if constexpr (!Policy::kBugSleepReadBeforeClaim) wake = must_wake(claimed.target);
+  if constexpr (!Policy::kBugSleepReadBeforeClaim) wake = must_wake(claimed.wake_by);
   return {make_handle(popped.index, generation), Refusal::none, wake};
 }
 
@@ -196,9 +213,11 @@ bool BasicWheel<Atomic, Policy>::cancel(Handle handle) noexcept {
   const std::uint32_t index = handle_index(handle);
   if (!nodes_.known(index)) return false;
   NodeT& node = nodes_[index];
-  std::uint64_t word = node.word.load(std::memory_order_acquire);
-  if ((word & 1) == 0) return false;
-  if (!Policy::kBugNoGenerationCheck && word >> 1 != handle_generation(handle)) return false;
+  // What the word must be, with no look at it before: one miss of the cache, not two.
+  std::uint64_t word = (handle_generation(handle) << 1) | 1;
+  if constexpr (Policy::kBugNoGenerationCheck) {
+    word = node.word.load(std::memory_order_acquire) | 1;
+  }
   // The swap decides against a firing and other cancels. Acquire: we own the node now.
   // Release: the reads of whoever armed it come before our successor's writes.
   if (!node.word.compare_exchange_strong(word, word & ~std::uint64_t{1}, std::memory_order_acq_rel,
@@ -257,7 +276,7 @@ std::uint64_t BasicWheel<Atomic, Policy>::size() const noexcept {
   std::uint64_t ended =
       fired_.load(std::memory_order_relaxed) + shared_cancelled_.load(std::memory_order_relaxed);
   std::uint64_t scheduled = shared_scheduled_.load(std::memory_order_relaxed);
-  for (const Local& each : locals_) {
+  for (const Local& each : std::span(locals_).first(Policy::thread_slot_limit())) {
     ended += each.cancelled.load(std::memory_order_relaxed);
     scheduled += each.scheduled.load(std::memory_order_relaxed);
   }
@@ -265,10 +284,18 @@ std::uint64_t BasicWheel<Atomic, Policy>::size() const noexcept {
 }
 
 template <template <class> class Atomic, class Policy>
-std::uint64_t BasicWheel<Atomic, Policy>::garbage() const noexcept {
+std::uint64_t BasicWheel<Atomic, Policy>::cancelled_total() const noexcept {
   std::uint64_t cancelled = shared_cancelled_.load(std::memory_order_relaxed);
-  for (const Local& each : locals_) cancelled += each.cancelled.load(std::memory_order_relaxed);
+  for (const Local& each : std::span(locals_).first(Policy::thread_slot_limit())) {
+    cancelled += each.cancelled.load(std::memory_order_relaxed);
+  }
+  return cancelled;
+}
+
+template <template <class> class Atomic, class Policy>
+std::uint64_t BasicWheel<Atomic, Policy>::garbage() const noexcept {
   const std::uint64_t dropped = dropped_.load(std::memory_order_relaxed);
+  const std::uint64_t cancelled = cancelled_total();
   return cancelled > dropped ? cancelled - dropped : 0;
 }
 

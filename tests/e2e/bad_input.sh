@@ -47,7 +47,7 @@ log leap.csv 'p1,sent,2023-02-29T11:00:00Z,2,'
 log zone.csv 'p1,sent,2024-05-01T11:00:00+02:00,2,'
 log range.csv 'p1,sent,2463-05-01T11:00:00Z,2,'
 log fields.csv 'p1,sent,2024-05-01T11:00:00Z'
-log case.csv ',sent,2024-05-01T11:00:00Z,2,'
+log blank.csv 'p1,,2024-05-01T11:00:00Z,2,'
 log quote.csv 'p1,"sent,2024-05-01T11:00:00Z,2,'
 log seq.csv 'p1,sent,2024-05-01T11:00:00Z,two,'
 log twice.csv 'p1,sent,2024-05-01T11:00:00Z,1,'
@@ -107,10 +107,11 @@ replay 3 in/leap.csv:3: "'2023-02-29T11:00:00Z'" in/leap.csv $good
 replay 3 in/zone.csv:3: "+02:00" in/zone.csv $good
 replay 3 in/range.csv:3: "years 1677 to 2262" in/range.csv $good
 replay 3 in/fields.csv:3: '3 fields' in/fields.csv $good
-replay 3 in/case.csv:3: 'case_id has 0 bytes' in/case.csv $good
+replay 3 in/blank.csv:3: 'stage has 0 bytes' in/blank.csv $good
 replay 3 in/long.csv:3: 'case_id has 513 bytes' in/long.csv $good
 replay 3 in/quote.csv:3: 'never closed' in/quote.csv $good
-replay 3 in/stage.csv:4: "stage 'lost' is not in flow 'parcels' (in/flow.toml)" in/stage.csv $good
+replay 3 in/stage.csv:4: "stage 'lost' is not in flow 'parcels' (in/flow.toml)" \
+  in/stage.csv $good
 replay 3 in/seq.csv:3: "seq 'two'" in/seq.csv $good --order seq
 replay 3 in/twice.csv:3: 'seq 1 stands on line 2 too' in/twice.csv $good --order seq
 echo "-- dues"
@@ -140,7 +141,8 @@ for command in check replay; do
 done
 echo "-- output"
 refuse 4 out: 'is a directory' replay in/good.csv --flow $good --alerts out
-refuse 4 none/alerts.csv: 'cannot be written' replay in/good.csv --flow $good --alerts none/alerts.csv
+refuse 4 none/alerts.csv: 'cannot be written' \
+  replay in/good.csv --flow $good --alerts none/alerts.csv
 if [ -e /dev/full ]; then
   refuse 4 /dev/full: 'cannot be written' replay in/good.csv --flow $good --alerts /dev/full
 fi

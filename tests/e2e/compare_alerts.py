@@ -3,11 +3,11 @@
 """Compares two CSV files of alerts as multisets over rule, case_id, stage,
 deadline, raise_at (instants by value, not by text).
 
-  compare_alerts.py TITLE TRUTH.csv RAISED.csv [EXTRA [RULE]]
+  compare_alerts.py TITLE TRUTH.csv RAISED.csv [RULE=EXTRA]...
 
 Prints one line (expected, raised, missing, extra) and the first few that differ.
-EXTRA: how many alerts more than in TRUTH are right (0); RULE: all of them are of
-this rule. Exit code 0 if nothing is missing and exactly EXTRA are extra, else 1.
+RULE=EXTRA: so many alerts of this rule more than in TRUTH are right. Exit code 0 if
+nothing is missing and exactly those are extra, else 1.
 """
 
 import collections
@@ -37,14 +37,17 @@ def read(path):
 
 def main():
     title, truth_path, raised_path = sys.argv[1:4]
-    extra_allowed = int(sys.argv[4]) if len(sys.argv) > 4 else 0
-    extra_rule = sys.argv[5] if len(sys.argv) > 5 else None
+    allowed = collections.Counter()
+    for text in sys.argv[4:]:
+        rule, _, count = text.rpartition("=")
+        allowed[rule] = int(count)
     truth, raised = read(truth_path), read(raised_path)
     missing, extra = truth - raised, raised - truth
-    good = not missing and sum(extra.values()) == extra_allowed
-    if extra_rule is not None:
-        good = good and all(alert[0] == extra_rule for alert in extra)
-    note = f" (expected: {extra_allowed})" if extra_allowed else ""
+    extra_rules = collections.Counter()
+    for alert, count in extra.items():
+        extra_rules[alert[0]] += count
+    good = not missing and extra_rules == allowed
+    note = f" (expected: {sum(allowed.values())})" if allowed else ""
     print(f"{title:<46} expected {sum(truth.values()):>6}  raised {sum(raised.values()):>6}"
           f"  missing {sum(missing.values()):>4}  extra {sum(extra.values()):>4}{note}"
           f"  {'ok' if good else 'WRONG'}")

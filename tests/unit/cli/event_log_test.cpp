@@ -71,6 +71,20 @@ TEST(EventLog, ColumnsMayStandAnywhere) {
   EXPECT_EQ(log.value().text(log.value().cases[0]), "k");
 }
 
+TEST(EventLog, RowsWithoutACaseAreOneCase) {
+  const auto log = load(
+      "case_id,stage,timestamp\n,s,1970-01-01T00:00:00Z\n"
+      "k,s,1970-01-01T00:00:00Z\n,t,1970-01-01T00:00:01Z\n");
+  ASSERT_TRUE(log.ok());
+  const EventLog& l = log.value();
+  EXPECT_EQ(l.cases.size(), 2U);
+  EXPECT_EQ(l.rows[0].case_no, l.rows[2].case_no);
+  EXPECT_EQ(l.text(l.cases[0]), kBlankCaseKey) << "a key has at least one byte";
+  EXPECT_EQ(case_of_key(l.text(l.cases[0])), "");
+  EXPECT_EQ(case_of_key("k"), "k");
+  EXPECT_EQ(l.blank_cases, 2U);
+}
+
 TEST(EventLog, TwoDueColumnsOfOneRow) {
   const auto log = load(
       "case_id,stage,timestamp,p,q\nk,s,1970-01-01T00:00:00Z,"
@@ -102,7 +116,6 @@ TEST(EventLog, RefusesBadRowsAtTheirLine) {
   expect_fault(fault(good + "k,s,1970-01-01 00:00:00,2,\n"), "3", "'1970-01-01 00:00:00'");
   expect_fault(fault(good + "k,s,,2,\n"), "3", "timestamp ''");
   expect_fault(fault(good + "k,s,1970-01-01T00:00:00Z,2\n"), "3", "4 fields; expected 5");
-  expect_fault(fault(good + ",s,1970-01-01T00:00:00Z,2,\n"), "3", "case_id has 0 bytes");
   expect_fault(fault(good + "k,,1970-01-01T00:00:00Z,2,\n"), "3", "stage has 0 bytes");
   expect_fault(fault(good + std::string(513, 'k') + ",s,1970-01-01T00:00:00Z,2,\n"), "3",
                "case_id has 513 bytes");

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What goes into the log and when: room before the stripe is locked, the record
+// under it, the wait after it (see recorder.hpp).
+#include "engine/change.hpp"
+
+namespace warden::engine {
+
+namespace {
+
+// The record that is being made by this thread's verb; encoded before anything that
+// cannot be undone, since it may need memory.
+Writer& scratch() noexcept {
+  thread_local Writer writer;
+  return writer;
+}
+
+}  // namespace
+
+std::uint64_t Store::next_incarnation() noexcept {
+  // Steps of 1,024: tokens are incarnation + tries.
+  return incarnation_.fetch_add(1024, std::memory_order_relaxed) + 1024;
+}
+
+Code Store::reserve(Entry& e, const Need& need) noexcept {
+  if (read_only_) return Code::read_only;
+  const std::size_t bytes = e.flow->max_record.load(std::memory_order_relaxed) + need.extra;
+  return recorder_.reserve(bytes, 2, need.flags, e.room);
+}
+
+bool Store::is_logged(const Entry& e) const noexcept {
+  return recorder_.has_log() && (e.item->flags & index::kVolatile) == 0;
+}
+
+// May throw std::bad_alloc, nothing changed.
+void Store::encode(Entry& e, Draft& draft) {
+  if (!is_logged(e)) return;
+  Writer& out = scratch();
+  out.clear();
+  if (e.payload != nullptr) {
+    out.varint(draft.flow.number);
+    out.word(static_cast<std::uint64_t>(draft.created()));
+    out.text(e.key);
+    out.text(*e.payload);
+  }
+  draft.encode(out, e.hash);
+}
+
+Lsn Store::record(Entry& e, const Draft& draft) noexcept {
+  if (!is_logged(e)) return Lsn::none;
+  const auto type = e.payload != nullptr ? log::RecordType::body : log::RecordType::state;
+  return recorder_.append(e.room, type, draft.incarnation, scratch().bytes());
+}
+
+// The number of a stage; a name that is new to the flow is in the log before any
+// other thread can see it, so before any record that uses it.
+flow::StageNo Store::stage_number(Entry& e, FlowVersion& flow, std::string_view stage) {
+  return flow.stages.find_or_add(stage, [&](flow::StageNo number) {
+    Writer content;
+    content.text(stage);
+    recorder_.append(e.room, log::RecordType::stage_name,
+                     std::uint64_t{flow.number} << 16 | number, content.bytes());
+  });
+}
+
+// Waits for the state that is answered, unless the caller asked not to.
+Code Store::settle(Code code, const Options& o, const After& after, Result& r) noexcept {
+  r.lsn = after.lsn;
+  if (!recorder_.has_log() || after.in_memory) {
+    r.durability = Durability::in_memory;
+    return code;
+  }
+  const Durability wanted =
+      o.durability == Durability::by_default ? config_.durability : o.durability;
+  if (wanted != Durability::durable) {
+    r.durability = Durability::buffered;
+    return code;
+  }
+  r.durability = Durability::durable;
+  const Code waited = recorder_.wait(after.lsn, -1);
+  return is_error(waited) ? waited : code;
+}
+
+Error Store::define_flow(std::string_view text, const FlowVersion*& version) {
+  if (read_only_) return Error{Code::read_only, "flow: this store is open read-only"};
+  Room room;
+  const Code code =
+      recorder_.reserve(text.size() + 16, 1, log::ReserveFlags::none, room);
+  if (is_error(code)) return Error{code, "flow: the log takes no more records"};
+  Lsn lsn = Lsn::none;
+  const Error error = flows_->define(text, version, [&](std::uint16_t number) {
+    Writer content;
+    content.text(text);
+    lsn = recorder_.append(room, log::RecordType::flow, number, content.bytes());
+  });
+  if (error) return error;
+  if (const Code waited = recorder_.wait(lsn, -1); is_error(waited)) {
+    return Error{waited, "flow: not known whether it is durable"};
+  }
+  return {};
+}
+
+}  // namespace warden::engine

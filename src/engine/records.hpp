@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The contents of the engine's records (docs/log-format.md has the layout in
+// bytes). All numbers are varints unless said otherwise; names of stages and rules
+// are their numbers in the flow's version.
+//
+//   BODY        flow, created (word), key, payload, STATE        the item comes to be
+//   STATE       what the item is after a change, alerts raised by it included
+//   FLOW        text; the record's incarnation is the version's number
+//   STAGE_NAME  name; incarnation = version << 16 | number       stages = "any"
+//   CONSUMER    options, name; incarnation = consumer's number; deleted: flag
+//   ACK         (incarnation word, alert id)*; incarnation = consumer's number
+//   ANCHOR      engine time of a manual clock (word)
+//
+// STATE: flow, state | verdict << 4 (byte), at (word), stage + 1, seq, tries,
+// alerts; closed: hash of flow and key; else slots and seen words; then the alerts.
+// Replay is idempotent: a STATE says what is, never what is added, and an alert's
+// id is made from what the record holds.
+#pragma once
+
+#include <vector>
+
+#include "alert/alert.hpp"
+#include "alert/consumer.hpp"
+#include "engine/codec.hpp"
+#include "engine/flow_table.hpp"
+#include "index/item.hpp"
+
+namespace warden::engine {
+
+// State of a completion that came before its item; as index::State otherwise.
+inline constexpr std::uint8_t kEarlyState = 6;
+
+// An alert as a STATE record holds it.
+struct RaisedRecord {
+  flow::Reached reached;
+  alert::Kind kind;
+  Nanos detected;
+};
+
+struct StateRecord {
+  std::uint16_t flow = 0;
+  index::State state = index::State::none;
+  index::Verdict verdict = index::Verdict::none;
+  bool early = false;  // closed, and the completion came first
+  Nanos at = 0;
+  flow::StageNo stage = flow::kNoStage;
+  std::uint64_t seq = 0;
+  std::uint32_t tries = 0;
+  std::uint16_t alerts = 0;
+  Hash128 key;  // of a closed item
+  std::vector<flow::RuleSlot> slots;
+  std::vector<std::uint64_t> seen;
+  std::vector<RaisedRecord> raised;
+};
+
+struct ConsumerRecord {
+  bool deleted = false;
+  alert::ConsumerOptions options;
+  std::string name;
+};
+
+void encode_raised(Writer& out, const RaisedRecord& raised, Nanos at);
+void encode_slot(Writer& out, const flow::RuleSlot& slot, Nanos at);
+
+// False: the bytes are no such record (`out` is then of no use). `flow_of` gives the
+// version by number, or null.
+template <class FlowOf>
+bool decode_state(Reader& in, FlowOf&& flow_of, StateRecord& out);
+bool decode_state_head(Reader& in, StateRecord& out);
+bool decode_state_body(Reader& in, const FlowVersion& flow, StateRecord& out);
+
+void encode_consumer(Writer& out, const ConsumerRecord& record);
+bool decode_consumer(Reader& in, ConsumerRecord& out);
+
+template <class FlowOf>
+bool decode_state(Reader& in, FlowOf&& flow_of, StateRecord& out) {
+  if (!decode_state_head(in, out)) return false;
+  const FlowVersion* flow = flow_of(out.flow);
+  return flow != nullptr && decode_state_body(in, *flow, out);
+}
+
+}  // namespace warden::engine

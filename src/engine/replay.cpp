@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/replay.hpp"
+
+#include <algorithm>
+
+namespace warden::engine {
+
+using index::State;
+using log::RecordType;
+
+void Replay::clear() noexcept {
+  for (auto& [incarnation, past] : past_) {
+    for (Owed& owed : past.owed) owed.alert.blob->unref();
+    past.blob->unref();
+  }
+  past_.clear();
+  open_.clear();
+  consumers_.clear();
+  latest_ = anchor_ = kNoTime;
+}
+
+Error Replay::corrupt(Lsn lsn, std::string_view what) {
+  return Error{Code::corrupt, "the record at LSN " + std::to_string(raw(lsn)) + " is " +
+                                  std::string(what) + ": expected one that fits those before it"};
+}
+
+void Replay::reset() {
+  clear();
+  store_.forget_all();
+}
+
+Error Replay::apply(Lsn lsn, RecordType type, std::uint64_t incarnation,
+                    std::span<const std::byte> content) {
+  try {
+    Reader in(content);
+    switch (type) {
+      case RecordType::body: return body(lsn, incarnation, in);
+      case RecordType::state: return state(lsn, incarnation, in);
+      case RecordType::flow: {
+        const std::string_view text = in.text();
+        return in.failed() ? corrupt(lsn, "a flow cut short")
+                           : store_.flows_->restore(text, incarnation);
+      }
+      case RecordType::stage_name: {
+        const FlowVersion* flow = store_.flows_->find_version(incarnation >> 16);
+        const std::string_view name = in.text();
+        if (flow == nullptr || in.failed()) return corrupt(lsn, "a stage of an unknown flow");
+        auto& stages = const_cast<FlowVersion*>(flow)->stages;
+        const flow::StageNo number = stages.find_or_add(name, [](flow::StageNo) {});
+        return number == (incarnation & 0xffff) ? Error{}
+                                                : corrupt(lsn, "a stage with another number");
+      }
+      case RecordType::consumer: return consumer(incarnation, in);
+      case RecordType::ack: return ack(incarnation, in);
+      case RecordType::anchor:
+        anchor_ = std::max(anchor_, static_cast<Nanos>(in.word()));
+        return in.failed() ? corrupt(lsn, "an anchor cut short") : Error{};
+      default: return corrupt(lsn, "of an unknown type");
+    }
+  } catch (const std::bad_alloc&) {
+    return Error{Code::no_memory, "out of memory while the log was replayed"};
+  }
+}
+
+Error Replay::body(Lsn lsn, std::uint64_t incarnation, Reader& in) {
+  const std::uint64_t number = in.varint();
+  const auto created = static_cast<Nanos>(in.word());
+  const std::string_view key = in.text();
+  const std::string_view payload = in.text();
+  const FlowVersion* flow = store_.flows_->find_version(number);
+  if (flow == nullptr || in.failed() || key.empty() || key.size() > 512) {
+    return corrupt(lsn, "an item that cannot be");
+  }
+  const auto flow_of = [&](std::uint64_t n) { return store_.flows_->find_version(n); };
+  if (!decode_state(in, flow_of, record_) || record_.state == State::closed) {
+    return corrupt(lsn, "an item without its state");
+  }
+  const Hash128 hash = store_.hash_of(*flow->name, key);
+  const std::uint32_t stripe_number = store_.index_->stripe_of(hash);
+  index::Stripe& stripe = store_.index_->stripe(stripe_number);
+  if (!stripe.cells.room()) throw std::bad_alloc();
+  const ItemNo item_number = store_.index_->take(stripe);
+  Blob* blob = item_number == ItemNo::none ? nullptr : Blob::make(flow->state_len, key, payload);
+  if (blob == nullptr) throw std::bad_alloc();
+  // An earlier item of this key is a tombstone by now, its window over.
+  const std::uint32_t cell =
+      stripe.cells.find(index::Index::cell_hash(hash), [&](std::uint32_t found) {
+        return (found & index::Tombstones::kBit) != 0 && stripe.tombstones.at(found).key == hash;
+      });
+  if (cell != index::Cells::kNotFound) {
+    stripe.tombstones.at(stripe.cells.number(cell)).erased = 1;
+    stripe.cells.erase(cell);
+  }
+  stripe.cells.put(index::Index::cell_hash(hash), raw(item_number));
+  index::Item& item = store_.index_->item(raw(item_number));
+  item.incarnation = incarnation;
+  item.timer = 0;
+  item.flags = 0;
+  item.blob = blob;
+  item.state = State::none;
+  item.stripe.store(stripe_number + 1, std::memory_order_relaxed);
+  *static_cast<Nanos*>(blob->state()) = created;
+  open_[incarnation] = raw(item_number);
+  store_.counters_.add(Counters::submitted_total);
+  store_.counters_.add(Counters::blob_bytes, blob->bytes());
+  put_state(item, lsn, *flow, record_);
+  raise(lsn, incarnation, *flow, blob, record_);
+  return {};
+}
+
+void Replay::put_state(index::Item& item, Lsn lsn, const FlowVersion& flow,
+                       const StateRecord& record) {
+  auto* state = static_cast<char*>(item.blob->state());
+  std::memcpy(state + flow.slots_at, record.slots.data(),
+              record.slots.size() * sizeof(flow::RuleSlot));
+  if (!record.seen.empty()) {
+    std::memcpy(state + flow.seen_at, record.seen.data(), record.seen.size() * 8);
+  }
+  item.flow = flow.number;
+  item.stage = record.stage;
+  item.seq = record.seq;
+  item.at = record.at;
+  item.lsn = lsn;
+  item.alerts = record.alerts;
+  item.tries = record.tries;
+  const auto gauge = [](State of) {
+    return of == State::submitted ? Counters::submitted : Counters::live;
+  };
+  if (item.state != record.state) {
+    if (item.state != State::none) store_.counters_.sub(gauge(item.state));
+    store_.counters_.add(gauge(record.state));
+  }
+  item.state = record.state;
+  latest_ = std::max(latest_, record.at);
+}
+
+Error Replay::state(Lsn lsn, std::uint64_t incarnation, Reader& in) {
+  const auto flow_of = [&](std::uint64_t n) { return store_.flows_->find_version(n); };
+  if (!decode_state(in, flow_of, record_)) return corrupt(lsn, "a state that cannot be");
+  const auto found = open_.find(incarnation);
+  if (found == open_.end()) {
+    return record_.state == State::closed ? bury(incarnation, record_)
+                                          : corrupt(lsn, "a state of an unknown item");
+  }
+  const std::uint32_t number = found->second;
+  index::Item& item = store_.index_->item(number);
+  const FlowVersion& flow = store_.flows_->version(record_.flow);
+  if (item.flow != record_.flow) return corrupt(lsn, "a state of another flow");
+  raise(lsn, incarnation, flow, item.blob, record_);
+  if (record_.state == State::closed) return close(lsn, incarnation, number, record_);
+  put_state(item, lsn, flow, record_);
+  return {};
+}
+
+Error Replay::close(Lsn lsn, std::uint64_t incarnation, std::uint32_t number,
+                    const StateRecord& record) {
+  index::Item& item = store_.index_->item(number);
+  index::Stripe& stripe =
+      store_.index_->stripe(item.stripe.load(std::memory_order_relaxed) - 1);
+  const FlowVersion& flow = store_.flows_->version(item.flow);
+  if (store_.hash_of(*flow.name, item.blob->key()) != record.key) {
+    return corrupt(lsn, "a closing of another key");
+  }
+  const std::uint32_t cell =
+      stripe.cells.find(index::Index::cell_hash(record.key),
+                        [&](std::uint32_t other) { return other == number; });
+  if (cell == index::Cells::kNotFound) return corrupt(lsn, "a closing of a key that is gone");
+  stripe.cells.erase(cell);
+  store_.count_closed(item.state, record.verdict);
+  store_.counters_.sub(Counters::blob_bytes, item.blob->bytes());
+  const auto past = past_.find(incarnation);
+  if (past != past_.end()) {
+    alert::Alert& closing = past->second.closing;
+    past->second.closed = true;
+    closing.incarnation = incarnation;
+    closing.tries = record.tries;
+    closing.token = record.tries == 0 ? 0 : incarnation + record.tries;
+    closing.lsn = lsn;
+    closing.flow = flow.def.name;
+    closing.stage = flow.stages.name(record.stage);
+    closing.raised = record.at;
+    closing.detected = record.at;
+    forget(past);
+  }
+  item.blob->unref();
+  store_.index_->give_back(stripe, ItemNo{number});
+  open_.erase(incarnation);
+  return bury(incarnation, record);
+}
+
+Error Replay::bury(std::uint64_t incarnation, const StateRecord& record) {
+  index::Stripe& stripe = store_.index_->stripe(store_.index_->stripe_of(record.key));
+  const FlowVersion& flow = store_.flows_->version(record.flow);
+  store_.trim_tombstones(stripe, record.at);
+  if (!stripe.cells.room() || !stripe.tombstones.room()) throw std::bad_alloc();
+  const std::uint32_t number = stripe.tombstones.next_number();
+  stripe.tombstones.push({record.key, record.early ? 0 : incarnation,
+                          index::coarse_expiry(add_sat(record.at, flow.def.dedupe)),
+                          raw(record.verdict), static_cast<std::uint8_t>(record.early ? 1 : 0), 0,
+                          0});
+  stripe.cells.put(index::Index::cell_hash(record.key), number);
+  if (record.early) store_.counters_.add(Counters::early);
+  latest_ = std::max(latest_, record.at);
+  return {};
+}
+
+bool Replay::wants(std::uint64_t consumer, const alert::Alert& alert) const {
+  const auto found = consumers_.find(consumer);
+  if (found == consumers_.end()) return false;
+  const alert::ConsumerOptions& o = found->second.options;
+  return alert.severity >= o.min_severity && (o.flow.empty() || o.flow == alert.flow) &&
+         (o.rule.empty() || o.rule == alert.rule);
+}
+
+void Replay::raise(Lsn lsn, std::uint64_t incarnation, const FlowVersion& flow, Blob* blob,
+                   const StateRecord& record) {
+  store_.counters_.add(Counters::alerts_raised, record.raised.size());
+  for (const RaisedRecord& raised : record.raised) {
+    Past& past = past_[incarnation];
+    if (past.blob == nullptr) {
+      past.blob = blob;
+      blob->ref();
+    }
+    Owed& owed = past.owed.emplace_back();
+    fill_alert(owed.alert, {store_.id_, flow, blob, incarnation, record.tries}, raised);
+    owed.alert.lsn = lsn;
+    for (const auto& [number, consumer] : consumers_) {
+      if (wants(number, owed.alert)) owed.holders.push_back(number);
+    }
+    owed.unclaimed = consumers_.empty();
+  }
+}
+
+Error Replay::consumer(std::uint64_t number, Reader& in) {
+  ConsumerRecord record;
+  if (!decode_consumer(in, record)) return corrupt(Lsn::none, "a consumer that cannot be");
+  if (record.deleted) {
+    consumers_.erase(number);
+    for (auto past = past_.begin(); past != past_.end();) {
+      const auto next = std::next(past);
+      for (Owed& owed : past->second.owed) {
+        std::erase(owed.holders, number);
+        std::erase(owed.told, number);
+      }
+      forget(past);
+      past = next;
+    }
+    return {};
+  }
+  const bool first = consumers_.empty();
+  const bool from_now = record.options.start == alert::Start::now;
+  consumers_[number] = record;
+  for (auto& [incarnation, past] : past_) {
+    for (Owed& owed : past.owed) {
+      const bool kept = owed.unclaimed || !owed.holders.empty();
+      if (kept && !from_now && wants(number, owed.alert)) owed.holders.push_back(number);
+      if (first) owed.unclaimed = false;
+    }
+  }
+  return {};
+}
+
+Error Replay::ack(std::uint64_t consumer, Reader& in) {
+  while (!in.at_end()) {
+    const std::uint64_t incarnation = in.word();
+    const Hash128 id = in.hash();
+    if (in.failed()) return corrupt(Lsn::none, "an ack cut short");
+    const auto past = past_.find(incarnation);
+    if (past == past_.end()) continue;
+    settle(past->second, consumer, id);
+    forget(past);
+  }
+  return {};
+}
+
+void Replay::settle(Past& past, std::uint64_t consumer, const Hash128& id) {
+  for (Owed& owed : past.owed) {
+    if (owed.alert.id == id) {
+      if (consumer == 0) owed.unclaimed = false;
+      if (std::erase(owed.holders, consumer) != 0) owed.told.push_back(consumer);
+    } else if (alert::resolved_id(owed.alert.incident) == id) {
+      std::erase(owed.holders, consumer);
+      std::erase(owed.told, consumer);
+    }
+  }
+}
+
+// Drops an item's past once nobody is owed anything of it, now or at its closing.
+void Replay::forget(std::unordered_map<std::uint64_t, Past>::iterator past) {
+  if (!past->second.closed) return;
+  for (const Owed& owed : past->second.owed) {
+    const bool lasting = alert::is_lasting(owed.alert.kind);
+    if (!owed.holders.empty() || (owed.unclaimed && lasting)) return;
+    if (!owed.told.empty() && !lasting) return;
+  }
+  for (Owed& owed : past->second.owed) owed.alert.blob->unref();
+  past->second.blob->unref();
+  past_.erase(past);
+}
+
+Error Replay::finish() {
+  try {
+    if (Error error = restore_alerts()) return error;
+    return restore_timers();
+  } catch (const std::bad_alloc&) {
+    return Error{Code::no_memory, "out of memory while the log was replayed"};
+  }
+}
+
+Error Replay::restore_alerts() {
+  std::unordered_map<std::uint64_t, alert::ConsumerRef> consumers;
+  for (const auto& [number, record] : consumers_) {
+    alert::ConsumerOptions options = record.options;
+    options.start = alert::Start::now;  // what it is owed is put back one by one
+    if (Error error = store_.hub_.open(record.name, &options, consumers[number])) return error;
+    store_.consumers_.restore(record.name, number);
+  }
+  std::vector<const Past*> in_order;
+  for (const auto& [incarnation, past] : past_) in_order.push_back(&past);
+  std::sort(in_order.begin(), in_order.end(), [](const Past* a, const Past* b) {
+    return a->owed.front().alert.lsn < b->owed.front().alert.lsn;
+  });
+  for (const Past* past : in_order) {
+    if (Error error = restore_past(*past, consumers)) return error;
+  }
+  return {};
+}
+
+Error Replay::restore_past(
+    const Past& past, const std::unordered_map<std::uint64_t, alert::ConsumerRef>& consumers) {
+  for (const Owed& owed : past.owed) {
+    for (const std::uint64_t told : owed.told) {
+      const Code code = store_.hub_.restore_told(*consumers.at(told), owed.alert);
+      if (is_error(code)) return Error{code, "cannot put an alert back"};
+    }
+    std::vector<alert::Consumer*> holders;
+    for (const std::uint64_t holder : owed.holders) holders.push_back(consumers.at(holder).get());
+    if (holders.empty() && !owed.unclaimed) continue;
+    alert::Alert* one = store_.hub_.make();
+    if (one == nullptr) throw std::bad_alloc();
+    const alert::Hooks hooks = one->hooks;
+    *one = owed.alert;
+    one->hooks = hooks;
+    one->blob->ref();
+    const Code code = store_.hub_.restore(one, holders);
+    if (is_error(code)) {
+      store_.hub_.discard(one);
+      return Error{code, "cannot put an alert back"};
+    }
+  }
+  if (!past.closed) return {};
+  alert::Alert* closing = store_.hub_.make();
+  if (closing == nullptr) throw std::bad_alloc();
+  const alert::Hooks hooks = closing->hooks;
+  *closing = past.closing;
+  closing->hooks = hooks;
+  closing->blob = past.blob;
+  past.blob->ref();
+  store_.hub_.push_closed(closing);
+  return {};
+}
+
+Error Replay::restore_timers() {
+  for (const auto& [incarnation, number] : open_) {
+    index::Item& item = store_.index_->item(number);
+    FlowVersion& flow = store_.flows_->version(item.flow);
+    Draft draft(store_.hub_, store_.id_, flow, item);
+    Store::Timers timers;
+    Store::After after;
+    const Code code = store_.set_timers(number, draft, 0, timers, after);
+    if (is_error(code)) return Error{code, "cannot set the timer of a recovered item"};
+    item.timer = timers.elapsed;
+    if (flow.has_due) {
+      std::memcpy(static_cast<char*>(item.blob->state()) + 8, &timers.wall, sizeof timers.wall);
+    }
+  }
+  return {};
+}
+
+}  // namespace warden::engine

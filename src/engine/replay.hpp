@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From the log's records back to a store: flows, items, tombstones, consumers, and
+// the alerts that somebody still has to acknowledge. Records come in order of LSN
+// from one thread, before any other can see the store, so nothing is locked; timers
+// and the hub come last, when all is known.
+//
+// What an alert is owed to: every consumer that was there when it was raised and
+// wants it, or the first to come if there was none, until an ACK record names it.
+// Which of them had leased it is not logged: after a restart every un-acknowledged
+// alert counts as leased, so a closing is followed by its RESOLVED.
+//
+// Invariants
+//   1. A record that does not fit what came before it is corruption, told by its
+//      LSN; nothing is guessed.
+//   2. Applying a record a second time changes nothing.
+#pragma once
+
+#include <map>
+#include <unordered_map>
+
+#include "engine/records.hpp"
+#include "engine/store.hpp"
+
+namespace warden::engine {
+
+class Replay final : public log::ReplaySink {
+ public:
+  explicit Replay(Store& store) noexcept : store_(store) {}
+  ~Replay() override { clear(); }
+
+  void begin(const log::Uuid& uuid) override { store_.adopt(uuid); }
+  Error apply(Lsn lsn, log::RecordType type, std::uint64_t incarnation,
+              std::span<const std::byte> content) override;
+  void reset() override;
+
+  // After the last record: consumers, alerts and timers. Engine time is set.
+  Error finish();
+  Nanos latest() const noexcept { return latest_; }
+  Nanos anchor() const noexcept { return anchor_; }
+
+ private:
+  // An alert, and the numbers of the consumers that must have it or have had it.
+  struct Owed {
+    alert::Alert alert;
+    std::vector<std::uint64_t> holders;
+    std::vector<std::uint64_t> told;
+    bool unclaimed = false;
+  };
+  // An item that raised alerts, while anybody is owed one or may be owed a RESOLVED.
+  struct Past {
+    std::vector<Owed> owed;
+    Blob* blob = nullptr;  // one reference
+    bool closed = false;
+    alert::Alert closing;
+  };
+
+  void clear() noexcept;
+  Error body(Lsn lsn, std::uint64_t incarnation, Reader& in);
+  Error state(Lsn lsn, std::uint64_t incarnation, Reader& in);
+  Error close(Lsn lsn, std::uint64_t incarnation, std::uint32_t number, const StateRecord& record);
+  Error bury(std::uint64_t incarnation, const StateRecord& record);
+  Error consumer(std::uint64_t number, Reader& in);
+  Error ack(std::uint64_t consumer, Reader& in);
+  void settle(Past& past, std::uint64_t consumer, const Hash128& id);
+  void raise(Lsn lsn, std::uint64_t incarnation, const FlowVersion& flow, Blob* blob,
+             const StateRecord& record);
+  void put_state(index::Item& item, Lsn lsn, const FlowVersion& flow, const StateRecord& record);
+  bool wants(std::uint64_t consumer, const alert::Alert& alert) const;
+  Error restore_alerts();
+  Error restore_past(const Past& past,
+                     const std::unordered_map<std::uint64_t, alert::ConsumerRef>& consumers);
+  Error restore_timers();
+  void forget(std::unordered_map<std::uint64_t, Past>::iterator past);
+  static Error corrupt(Lsn lsn, std::string_view what);
+
+  Store& store_;
+  StateRecord record_;  // of the record at hand
+  std::unordered_map<std::uint64_t, std::uint32_t> open_;  // incarnation -> item number
+  std::unordered_map<std::uint64_t, Past> past_;
+  std::map<std::uint64_t, ConsumerRecord> consumers_;
+  Nanos latest_ = kNoTime;
+  Nanos anchor_ = kNoTime;
+};
+
+}  // namespace warden::engine

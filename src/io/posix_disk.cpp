@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Files and directories of the real disk.
+#include "io/posix_disk.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <new>
+#include <string_view>
+
+#include "io/fork.hpp"
+
+namespace warden::io {
+namespace {
+
+int open_guarded(int dir, const char* name, int flags) noexcept {
+  int fd = -1;
+  do {
+    fd = ::openat(dir, name, flags | O_CLOEXEC, 0644);
+  } while (fd < 0 && errno == EINTR);
+  if (fd < 0) return -errno;
+  if (guard_fd(fd)) return fd;
+  ::close(fd);
+  return -ENOMEM;
+}
+
+// O_DIRECT where it works: some file systems refuse it when opening. Those that
+// accept it there and refuse at the first write are found by one read, which needs
+// the same alignment and changes nothing.
+int open_direct(int dir, const char* name, int flags) noexcept {
+  int fd = open_guarded(dir, name, flags | O_DIRECT);
+  if (fd < 0 && fd != -EINVAL) return fd;
+  if (fd >= 0) {
+    alignas(kPageBytes) static thread_local char page[kPageBytes];
+    if (::pread(fd, page, sizeof page, 0) >= 0 || errno != EINVAL) return fd;
+    close_guarded_fd(fd);
+    flags &= ~O_EXCL;  // it is ours: made just above
+  } else {
+    flags &= ~O_EXCL;  // the file may have been made before the refusal
+  }
+  return open_guarded(dir, name, flags);
+}
+
+constexpr int kLockTries = 5000;  // of a millisecond each
+
+std::int64_t read_holder(int fd) noexcept {
+  char text[24] = {};
+  std::int64_t holder = 0;
+  const ssize_t got = ::pread(fd, text, sizeof text - 1, 0);
+  if (got > 0) std::from_chars(text, text + got, holder);
+  return holder;
+}
+
+// No such process, or one that has ended and is only waiting to be collected.
+bool is_dead(std::int64_t process) noexcept {
+  if (process <= 0) return false;
+  if (::kill(static_cast<pid_t>(process), 0) != 0) return errno == ESRCH;
+  char path[40];
+  std::snprintf(path, sizeof path, "/proc/%lld/stat", static_cast<long long>(process));
+  const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return errno == ENOENT && ::kill(static_cast<pid_t>(process), 0) != 0;
+  char text[512] = {};
+  const ssize_t got = ::read(fd, text, sizeof text - 1);
+  ::close(fd);
+  // "<pid> (<name>) <state> ...": the name may hold anything, so look from the end.
+  const char* close = got > 0 ? std::strrchr(text, ')') : nullptr;
+  return close != nullptr && (close[2] == 'Z' || close[2] == 'X');
+}
+
+class RealDir final : public Dir {
+ public:
+  RealDir(int fd, Backend backend) noexcept : fd_(fd), backend_(backend) {}
+  ~RealDir() override {
+    if (lock_ >= 0) close_guarded_fd(lock_);
+    close_guarded_fd(fd_);
+  }
+
+  int open(const char* name, Open mode, std::unique_ptr<File>& out) noexcept override {
+    int fd = -1;
+    switch (mode) {
+      case Open::read:
+        fd = open_guarded(fd_, name, O_RDONLY);
+        break;
+      case Open::read_write:
+        fd = open_direct(fd_, name, O_RDWR);
+        break;
+      case Open::create:
+        fd = open_direct(fd_, name, O_RDWR | O_CREAT | O_EXCL);
+        break;
+      case Open::small:
+        fd = open_guarded(fd_, name, O_RDWR | O_CREAT | O_TRUNC);
+        break;
+    }
+    if (fd < 0) return fd;
+    struct stat st {};
+    if (::fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+      close_guarded_fd(fd);
+      return -EINVAL;
+    }
+    out.reset(new (std::nothrow) RealFile(fd));
+    if (out) return 0;
+    close_guarded_fd(fd);
+    return -ENOMEM;
+  }
+
+  int rename(const char* from, const char* to) noexcept override {
+    return ::renameat(fd_, from, fd_, to) == 0 ? 0 : -errno;
+  }
+  int unlink(const char* name) noexcept override {
+    return ::unlinkat(fd_, name, 0) == 0 ? 0 : -errno;
+  }
+  int sync() noexcept override { return ::fsync(fd_) == 0 ? 0 : -errno; }
+
+  int list(std::vector<std::string>& names) noexcept override {
+    const int copy = ::openat(fd_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (copy < 0) return -errno;
+    DIR* dir = ::fdopendir(copy);
+    if (dir == nullptr) {
+      ::close(copy);
+      return -ENOMEM;
+    }
+    int result = 0;
+    try {
+      names.clear();
+      for (;;) {
+        errno = 0;
+        const dirent* entry = ::readdir(dir);
+        if (entry == nullptr) {
+          result = -errno;
+          break;
+        }
+        const std::string_view name = entry->d_name;
+        if (name != "." && name != "..") names.emplace_back(name);
+      }
+    } catch (const std::bad_alloc&) {
+      result = -ENOMEM;
+    }
+    ::closedir(dir);
+    return result;
+  }
+
+  int lock(std::int64_t& holder) noexcept override {
+    holder = 0;
+    const int fd = open_guarded(fd_, "LOCK", O_RDWR | O_CREAT);
+    if (fd < 0) return fd;
+    // A killed holder's ring lets go of the lock only when its last write has landed:
+    // that is waited for. A holder that lives is not.
+    int error = 0;
+    for (int tries = 0; tries < kLockTries; ++tries) {
+      error = ::flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+      if (error == 0) break;
+      holder = read_holder(fd);
+      if (error != EINTR && (error != EWOULDBLOCK || !is_dead(holder))) break;
+      ::usleep(1000);
+    }
+    if (error != 0) {
+      close_guarded_fd(fd);
+      return -error;
+    }
+    // The number is for the message that refuses others; the lock is what counts.
+    char text[24];
+    const int size = std::snprintf(text, sizeof text, "%ld\n", static_cast<long>(::getpid()));
+    if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, text, static_cast<std::size_t>(size), 0) != size) {
+      error = errno;
+      // A full disk must not keep a store from being opened.
+      if (error != ENOSPC && error != EDQUOT && error != EFBIG) {
+        close_guarded_fd(fd);
+        return -error;
+      }
+    }
+    lock_ = fd;
+    return 0;
+  }
+
+  int locked() noexcept override {
+    const int fd = open_guarded(fd_, "LOCK", O_RDONLY);
+    if (fd == -ENOENT) return 0;
+    if (fd < 0) return fd;
+    // Shared and given back at once. A writer that opens in this very instant is
+    // refused and may try again; nothing else can tell without side effects.
+    int result = 0;
+    if (::flock(fd, LOCK_SH | LOCK_NB) != 0) {
+      result = errno == EWOULDBLOCK ? 1 : -errno;
+    } else {
+      ::flock(fd, LOCK_UN);
+    }
+    close_guarded_fd(fd);
+    return result;
+  }
+
+  void unlock() noexcept override {
+    if (lock_ < 0) return;
+    // LOCK_UN first: a ring that is being torn down may still hold the description.
+    ::flock(lock_, LOCK_UN);
+    close_guarded_fd(lock_);
+    lock_ = -1;
+  }
+
+  int make_queue(unsigned depth, std::unique_ptr<Queue>& out, std::string& note) noexcept override {
+    if (backend_ != Backend::posix) {
+      const int result = make_uring_queue(depth, lock_, out);
+      if (result == 0 || backend_ == Backend::uring) return result;
+      try {
+        note = std::string("io_uring was refused (") + std::strerror(-result) +
+               "); using pwrite and fdatasync";
+      } catch (const std::bad_alloc&) {
+        return -ENOMEM;
+      }
+    }
+    return make_posix_queue(depth, out);
+  }
+
+ private:
+  int fd_;
+  int lock_ = -1;
+  Backend backend_;
+};
+
+class RealDisk final : public Disk {
+ public:
+  explicit RealDisk(Backend backend) noexcept : backend_(backend) {}
+
+  int open_dir(const char* path, bool create, std::unique_ptr<Dir>& out) noexcept override {
+    if (create && ::mkdir(path, 0755) == 0) {
+      const int synced = sync_parent(path);
+      if (synced < 0) return synced;
+    } else if (create && errno != EEXIST) {
+      return -errno;
+    }
+    const int fd = open_guarded(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+    if (fd < 0) return fd;
+    out.reset(new (std::nothrow) RealDir(fd, backend_));
+    if (out) return 0;
+    close_guarded_fd(fd);
+    return -ENOMEM;
+  }
+
+ private:
+  static int sync_parent(const char* path) noexcept {
+    try {
+      std::string parent = path;
+      while (parent.size() > 1 && parent.back() == '/') parent.pop_back();
+      const std::size_t slash = parent.rfind('/');
+      if (slash == std::string::npos) {
+        parent = ".";
+      } else {
+        parent.resize(slash == 0 ? 1 : slash);
+      }
+      const int fd = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+      if (fd < 0) return -errno;
+      const int result = ::fsync(fd) == 0 ? 0 : -errno;
+      ::close(fd);
+      return result;
+    } catch (const std::bad_alloc&) {
+      return -ENOMEM;
+    }
+  }
+
+  Backend backend_;
+};
+
+}  // namespace
+
+RealFile::~RealFile() {
+  close_guarded_fd(fd_);
+}
+
+std::int64_t RealFile::read(void* to, std::size_t size, std::uint64_t offset) noexcept {
+  auto* out = static_cast<char*>(to);
+  std::size_t done = 0;
+  while (done < size) {
+    const ssize_t got = ::pread(fd_, out + done, size - done, static_cast<off_t>(offset + done));
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      return -errno;
+    }
+    if (got == 0) break;
+    done += static_cast<std::size_t>(got);
+  }
+  return static_cast<std::int64_t>(done);
+}
+
+std::int64_t RealFile::write(const void* from, std::size_t size, std::uint64_t offset) noexcept {
+  const ssize_t put = ::pwrite(fd_, from, size, static_cast<off_t>(offset));
+  return put < 0 ? -errno : put;
+}
+
+int RealFile::sync_data() noexcept {
+  return ::fdatasync(fd_) == 0 ? 0 : -errno;
+}
+
+std::int64_t RealFile::size() noexcept {
+  struct stat st {};
+  return ::fstat(fd_, &st) == 0 ? static_cast<std::int64_t>(st.st_size) : -errno;
+}
+
+std::unique_ptr<Disk> make_real_disk(Backend backend) noexcept {
+  return std::unique_ptr<Disk>(new (std::nothrow) RealDisk(backend));
+}
+
+}  // namespace warden::io

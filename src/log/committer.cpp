@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Writes, flushes and acknowledgements; see committer.hpp for the invariants.
+#include "log/committer.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+
+#include "base/assert.hpp"
+#include "log/errors.hpp"
+#include "log/planted.hpp"
+#include "log/tags.hpp"
+
+namespace warden::log {
+namespace {
+
+// Resubmissions of one write that make no progress, before it counts as failed.
+constexpr std::uint32_t kMaxTries = 100;
+// With writes in flight, small amounts wait for company: padding to a page would
+// cost more than the wait.
+constexpr std::uint64_t kWorthAWrite = 16 * 1024;
+constexpr unsigned kSmallWrites = 2;
+
+}  // namespace
+
+Committer::Committer(io::Dir& dir, std::string path, io::Queue& queue, io::Clock& clock,
+                     Buffer& buffer, CommitterOptions options, Listener listener)
+    : dir_(dir),
+      path_(std::move(path)),
+      queue_(queue),
+      clock_(clock),
+      buffer_(buffer),
+      options_(options),
+      listener_(std::move(listener)) {}
+
+Committer::~Committer() {
+  if (memory_ != nullptr) ::munmap(memory_, memory_bytes_);
+}
+
+bool Committer::pending() const noexcept {
+  const std::uint64_t read = read_.load(std::memory_order_relaxed);
+  return buffer_.tail() != read && buffer_.peek(read) != 0;
+}
+
+bool Committer::turn(bool drain) noexcept {
+  io::Completion done[kSlots + kFlushes + 1];
+  const std::size_t count = queue_.reap(done, std::size(done));
+  for (std::size_t i = 0; i < count; ++i) complete(done[i]);
+  bool busy = count != 0;
+  if (!failed()) {
+    advance_written();
+    busy |= resubmit_waiting();
+    busy |= build_blocks();
+    busy |= issue_flush();
+    if (!drain) {
+      busy |= free_oldest();
+      busy |= make_spare();
+      busy |= beacon();
+    }
+  }
+  queue_.wait(0);  // submits
+  return busy;
+}
+
+Nanos Committer::idle_time() noexcept {
+  if (failed()) return kNever;
+  const Nanos now = clock_.now_elapsed();
+  Nanos until = kNever;
+  if (beacon_owed_ && outstanding_ == 0) until = std::min(until, beacon_due_);
+  const bool freeing = free_wanted_.load(std::memory_order_acquire) != 0;
+  if (starved() && (spare_due() || freeing)) until = std::min(until, maker_.retry_at);
+  for (const Slot& slot : slots_) {
+    if (slot.state == SlotState::waiting) until = std::min(until, slot.retry_at);
+  }
+  return until == kNever ? kNever : std::max<Nanos>(until - now, kMicro);
+}
+
+void Committer::complete(const io::Completion& completion) noexcept {
+  const auto part = static_cast<unsigned>(completion.tag & 0xff);
+  switch (kind_of(completion.tag)) {
+    case TagKind::slot:
+      --outstanding_;
+      complete_write(part, completion.result);
+      break;
+    case TagKind::flush:
+      --outstanding_;
+      complete_flush(part, completion.result);
+      break;
+    case TagKind::maker:
+      complete_make(completion.result);
+      break;
+  }
+}
+
+// Short, EAGAIN, EINTR: the same bytes again. A full disk: again, later.
+bool Committer::retryable(std::int64_t result, std::uint32_t length) const noexcept {
+  if (result >= 0) return result < length;
+  return result == -EAGAIN || result == -EINTR || is_full(static_cast<int>(-result));
+}
+
+void Committer::complete_write(unsigned index, std::int64_t result) noexcept {
+  Slot& slot = slots_[index];
+  WARDEN_ASSERT(slot.state == SlotState::writing);
+  if (result == slot.length || (planted(Plant::short_write_is_whole) && result > 0)) {
+    slot.state = SlotState::written;
+    if (starved() && spares_.size() >= options_.spares) set_starved(false);
+    return;
+  }
+  const bool full = result < 0 && is_full(static_cast<int>(-result));
+  if (failed() || !retryable(result, slot.length) || (!full && ++slot.tries > kMaxTries)) {
+    slot.state = SlotState::waiting;
+    slot.retry_at = kNever;
+    if (!failed()) fail("write a block", result >= 0 ? -EIO : result);
+    return;
+  }
+  // Segments are written with zeros beforehand, so only a file system that moves
+  // data on overwriting can be full here. Nothing is acknowledged meanwhile.
+  if (full) set_starved(true);
+  counters_.resubmitted.fetch_add(1, std::memory_order_relaxed);
+  slot.state = SlotState::waiting;
+  slot.retry_at = full ? clock_.now_elapsed() + options_.starved_retry : 0;
+}
+
+bool Committer::resubmit_waiting() noexcept {
+  bool any = false;
+  for (unsigned i = 0; i < kSlots; ++i) {
+    Slot& slot = slots_[i];
+    if (slot.state != SlotState::waiting) continue;
+    if (slot.retry_at != 0 && clock_.now_elapsed() < slot.retry_at) continue;
+    submit_slot(i);
+    any = true;
+  }
+  return any;
+}
+
+void Committer::submit_slot(unsigned index) noexcept {
+  Slot& slot = slots_[index];
+  slot.state = SlotState::writing;
+  ++outstanding_;
+  queue_.write(*current_.file, slot.data, slot.length, slot.offset, make_tag(TagKind::slot, index));
+}
+
+void Committer::advance_written() noexcept {
+  while (written_sequence_ < next_sequence_) {
+    Slot& slot = slots_[slot_at(written_sequence_)];
+    if (slot.state != SlotState::written) return;
+    slot.state = SlotState::free;
+    written_end_ = slot.end;
+    if (planted(Plant::ack_before_flush)) advance_durable(written_end_);
+    ++written_sequence_;
+  }
+}
+
+bool Committer::may_build() const noexcept {
+  if (!slot_free()) return false;
+  if (next_sequence_ - written_sequence_ < kSmallWrites) return true;
+  return buffer_.tail() - read_.load(std::memory_order_relaxed) >= kWorthAWrite;
+}
+
+bool Committer::build_blocks() noexcept {
+  bool any = false;
+  blocked_ = false;
+  while (pending()) {
+    if (!may_build()) {
+      blocked_ = true;
+      break;
+    }
+    const std::uint64_t room =
+        current_.file ? current_.entry.size - current_.offset : std::uint64_t{0};
+    const Gathered what = gather(room);
+    if (what.count == 0) {
+      if (!what.no_room) break;
+      if (!rotate()) {
+        blocked_ = true;
+        break;
+      }
+      any = true;
+      continue;
+    }
+    build_block(what, 0);
+    submit_slot(slot_at(next_sequence_ - 1));
+    any = true;
+  }
+  return any;
+}
+
+bool Committer::issue_flush() noexcept {
+  if (written_sequence_ == asked_sequence_) return false;
+  for (unsigned i = 0; i < kFlushes; ++i) {
+    Flush& flush = flushes_[i];
+    if (flush.active) continue;
+    flush = {true, written_sequence_, written_end_};
+    if (planted(Plant::flush_covers_unwritten)) {
+      flush.end = slots_[slot_at(next_sequence_ - 1)].end;
+    }
+    asked_sequence_ = written_sequence_;
+    ++outstanding_;
+    queue_.flush(*current_.file, make_tag(TagKind::flush, i));
+    return true;
+  }
+  return false;
+}
+
+void Committer::complete_flush(unsigned index, std::int64_t result) noexcept {
+  Flush& flush = flushes_[index];
+  WARDEN_ASSERT(flush.active);
+  flush.active = false;
+  if (result != 0 && !planted(Plant::flush_error_ignored)) {
+    if (!failed()) fail("flush a segment", result > 0 ? -EIO : result);
+    return;
+  }
+  counters_.flushes.fetch_add(1, std::memory_order_relaxed);
+  if (failed()) return;
+  flushed_sequence_ = std::max(flushed_sequence_, flush.sequence);
+  advance_durable(flush.end);
+}
+
+void Committer::advance_durable(std::uint64_t end) noexcept {
+  if (end <= durable_.load(std::memory_order_relaxed)) return;
+  durable_.store(end, std::memory_order_release);
+  beacon_owed_ = true;
+  beacon_due_ = clock_.now_elapsed() + options_.beacon_after;
+  if (listener_.durable) listener_.durable(static_cast<Lsn>(end));
+}
+
+// An empty block that says how far the log was flushed, once the log has rested:
+// it lets recovery tell a damaged last block from one that was never acknowledged.
+bool Committer::beacon() noexcept {
+  if (!beacon_owed_ || outstanding_ != 0 || pending()) return false;
+  if (clock_.now_elapsed() < beacon_due_) return false;
+  beacon_owed_ = false;
+  if (planted(Plant::no_beacon)) return false;
+  if (current_.entry.size - current_.offset < kPage || !slot_free()) return false;
+  build_block({}, kBlockBeacon);
+  submit_slot(slot_at(next_sequence_ - 1));
+  return true;
+}
+
+bool Committer::write_here(Slot& slot) noexcept {
+  for (;;) {
+    const std::int64_t result = current_.file->write(slot.data, slot.length, slot.offset);
+    if (result == slot.length) return true;
+    if (!retryable(result, slot.length) || ++slot.tries > kMaxTries) {
+      // A full disk is waited for by the scribe, which takes this slot over.
+      if (retryable(result, slot.length)) {
+        slot.state = SlotState::waiting;
+        slot.retry_at = 0;
+        slot.tries = 0;
+        return false;
+      }
+      fail("write a block", result >= 0 ? -EIO : result);
+      return false;
+    }
+    counters_.resubmitted.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+bool Committer::commit_inline() noexcept {
+  if (failed() || outstanding_ != 0 || !current_.file) return false;
+  advance_written();
+  if (written_sequence_ != next_sequence_ || asked_sequence_ != next_sequence_) return false;
+  const Gathered what = gather(current_.entry.size - current_.offset);
+  if (what.count == 0) return false;
+  build_block(what, 0);
+  Slot& slot = slots_[slot_at(next_sequence_ - 1)];
+  if (!write_here(slot)) return false;
+  slot.state = SlotState::written;
+  advance_written();
+  asked_sequence_ = written_sequence_;
+  const int synced = current_.file->sync_data();
+  if (synced != 0) {
+    fail("flush a segment", synced);
+    return false;
+  }
+  counters_.flushes.fetch_add(1, std::memory_order_relaxed);
+  counters_.inline_commits.fetch_add(1, std::memory_order_relaxed);
+  flushed_sequence_ = written_sequence_;
+  advance_durable(written_end_);
+  return true;
+}
+
+void Committer::fail(const char* what, std::int64_t result) noexcept {
+  try {
+    failure_ = io_error(path_, segment_name(current_.entry.number), what, result);
+  } catch (const std::bad_alloc&) {
+    failure_.code = Code::io;
+  }
+  failure_.code = Code::io;
+  failed_.store(true, std::memory_order_release);
+  if (listener_.failed) listener_.failed(failure_);
+}
+
+void Committer::set_starved(bool starved) noexcept {
+  if (starved_.exchange(starved, std::memory_order_acq_rel) == starved) return;
+  if (listener_.starved) listener_.starved(starved);
+}
+
+}  // namespace warden::log

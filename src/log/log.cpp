@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Appending and waiting; opening and closing stand in open.cpp.
+#include "log/log.hpp"
+
+#include <algorithm>
+
+#include "base/assert.hpp"
+#include "io/fork.hpp"
+#include "log/planted.hpp"
+
+namespace warden::log {
+
+bool Log::forked() const noexcept {
+  return generation_ != io::fork_generation();
+}
+
+// ------------------------------------------------------------------ appending
+Code Log::refuse(ReserveFlags flags) const noexcept {
+  if (committer_->failed()) return Code::io;
+  if (closing_.load(std::memory_order_acquire)) return Code::store_closed;
+  if (!committer_->starved()) return Code::ok;
+  if (!has(flags, ReserveFlags::closing) && !has(flags, ReserveFlags::cleaner)) {
+    return Code::no_space;
+  }
+  // What is in the buffer must find room too, in blocks that are padded. The last of
+  // it is the cleaner's, since it alone can make room.
+  const std::uint64_t keep = has(flags, ReserveFlags::cleaner) ? 1 : 2;
+  return committer_->room() < keep * buffer_.capacity() ? Code::no_space : Code::ok;
+}
+
+Code Log::reserve(std::size_t content_bytes, std::uint32_t records, ReserveFlags flags,
+                  Credit& out) noexcept {
+  out = {};
+  if (forked()) return Code::forked;
+  if (!committer_) return Code::read_only;
+  const std::size_t want =
+      content_bytes + std::size_t{records} * (kRecordHeadBytes + kRecordAlign - 1);
+  const Pool pool = has(flags, ReserveFlags::cleaner) ? Pool::cleaner : Pool::callers;
+  if (want > buffer_.share(pool)) return Code::too_large;
+  for (;;) {
+    const Code refused = refuse(flags);
+    if (refused != Code::ok) return refused;
+    if (buffer_.try_take(pool, want)) break;
+    if (has(flags, ReserveFlags::nowait) || pool == Pool::cleaner) return Code::would_block;
+    // Records may lie here whose callers have left the waking to a wait to come.
+    wake_scribe();
+    if (options_.manual) return Code::would_block;
+    buffer_.wait_credit(pool, want, [&] { return refuse(flags) != Code::ok; });
+  }
+  out = {want, flags};
+  return Code::ok;
+}
+
+void Log::release(Credit& credit) noexcept {
+  if (!forked() && committer_) {
+    const bool cleaner = has(credit.flags, ReserveFlags::cleaner);
+    buffer_.give_back(cleaner ? Pool::cleaner : Pool::callers, credit.bytes);
+  }
+  credit = {};
+}
+
+Claim Log::claim(Credit& credit, std::size_t content) noexcept {
+  WARDEN_ASSERT(content <= max_content_);
+  const std::uint32_t size = record_bytes(static_cast<std::uint32_t>(content));
+  WARDEN_ASSERT(size <= credit.bytes);
+  credit.bytes -= size;
+  const std::uint64_t position = buffer_.claim(size);
+  WARDEN_ASSERT(position + size <= kMaxPosition);
+  return {position, static_cast<std::uint32_t>(content), make_lsn(epoch_, position + size),
+          credit.flags};
+}
+
+void Log::fill(const Claim& claim, RecordType type, std::uint64_t incarnation,
+               std::span<const Part> parts) noexcept {
+  const std::uint64_t begin = claim.position + kRecordHeadBytes;
+  std::uint64_t at = begin;
+  for (const Part& part : parts) {
+    WARDEN_ASSERT(at + part.size() <= begin + claim.content);
+    buffer_.copy_in(at, part.data(), part.size());
+    at += part.size();
+  }
+  WARDEN_ASSERT(at == begin + claim.content);
+  std::uint64_t hash = 0;
+  if (const std::byte* whole = buffer_.contiguous(begin, claim.content)) {
+    hash = content_hash(whole, claim.content);
+  } else {  // it wraps around the ring's end
+    XXH3_state_t state;
+    XXH3_64bits_reset(&state);
+    for (const Part& part : parts) XXH3_64bits_update(&state, part.data(), part.size());
+    hash = XXH3_64bits_digest(&state);
+  }
+  const std::uint32_t moved =
+      has(claim.flags, ReserveFlags::cleaner) ? kRecordFlagMoved : std::uint32_t{0};
+  const std::uint32_t word = make_word(type, moved, claim.content);
+  const std::uint64_t sum = record_sum(word, incarnation, claim.lsn, hash);
+  RecordHead head;
+  head.incarnation_low = static_cast<std::uint32_t>(incarnation);
+  head.incarnation_high = static_cast<std::uint32_t>(incarnation >> 32);
+  head.sum_low = static_cast<std::uint32_t>(sum);
+  head.sum_high = static_cast<std::uint32_t>(sum >> 32);
+  // All but the first word, which publishes the rest.
+  buffer_.copy_in(claim.position + sizeof head.word, &head.incarnation_low,
+                  sizeof head - sizeof head.word);
+  buffer_.publish(claim.position, word);
+  if (!has(claim.flags, ReserveFlags::will_wait)) wake_scribe();
+}
+
+void Log::publish(const Claim& claim, RecordType type, std::uint64_t incarnation,
+                  std::span<const Part> parts) noexcept {
+  fill(claim, type, incarnation, parts);
+}
+
+void Log::abandon(const Claim& claim) noexcept {
+  // The bytes that are there, zeros or some of the content, become the padding's.
+  const std::uint64_t begin = claim.position + kRecordHeadBytes;
+  constexpr std::byte kZeros[256] = {};
+  for (std::uint32_t done = 0; done < claim.content; done += sizeof kZeros) {
+    buffer_.copy_in(begin + done, kZeros,
+                    std::min<std::size_t>(sizeof kZeros, claim.content - done));
+  }
+  XXH3_state_t state;
+  XXH3_64bits_reset(&state);
+  for (std::uint32_t done = 0; done < claim.content; done += sizeof kZeros) {
+    XXH3_64bits_update(&state, kZeros, std::min<std::size_t>(sizeof kZeros, claim.content - done));
+  }
+  const std::uint32_t moved =
+      has(claim.flags, ReserveFlags::cleaner) ? kRecordFlagMoved : std::uint32_t{0};
+  const std::uint32_t word = make_word(RecordType::pad, moved, claim.content);
+  const std::uint64_t sum = record_sum(word, 0, claim.lsn, XXH3_64bits_digest(&state));
+  const std::uint32_t rest[4] = {0, 0, static_cast<std::uint32_t>(sum),
+                                 static_cast<std::uint32_t>(sum >> 32)};
+  buffer_.copy_in(claim.position + sizeof word, rest, sizeof rest);
+  buffer_.publish(claim.position, word);
+  wake_scribe();
+}
+
+Lsn Log::append(Credit& credit, RecordType type, std::uint64_t incarnation,
+                std::span<const Part> parts) noexcept {
+  std::size_t content = 0;
+  for (const Part& part : parts) content += part.size();
+  const Claim place = claim(credit, content);
+  fill(place, type, incarnation, parts);
+  return place.lsn;
+}
+
+// ----------------------------------------------------------------- durability
+Lsn Log::last_appended() const noexcept {
+  return committer_ ? make_lsn(epoch_, buffer_.tail()) : recovered_end_;
+}
+
+Lsn Log::durable() const noexcept {
+  return committer_ ? committer_->durable() : recovered_end_;
+}
+
+Code Log::state_of_earlier(Lsn lsn) const noexcept {
+  for (const EpochEnd& end : ends_) {
+    if (end.epoch == epoch_of(lsn)) return raw(lsn) <= end.end ? Code::ok : Code::lost;
+  }
+  return Code::lost;  // of an epoch too long ago to be known
+}
+
+// timeout stands for "not yet".
+Code Log::state_of(Lsn lsn) const noexcept {
+  if (committer_->durable() >= lsn) return Code::ok;
+  if (committer_->failed()) return Code::outcome_unknown;
+  if (stopped_.load(std::memory_order_acquire)) return Code::store_closed;
+  return Code::timeout;
+}
+
+Code Log::wait_durable(Lsn lsn, Nanos timeout) noexcept {
+  if (forked()) return Code::forked;
+  if (lsn == Lsn::none) return Code::ok;
+  if (epoch_of(lsn) < epoch_) return state_of_earlier(lsn);
+  if (!committer_) return lsn <= recovered_end_ ? Code::ok : Code::timeout;
+  if (lsn > last_appended()) return Code::out_of_range;
+  Code state = state_of(lsn);
+  if (state != Code::timeout || timeout == 0) {
+    if (state == Code::timeout) wake_scribe();
+    return state;
+  }
+  const Nanos begun = io::monotonic_now();
+  const Nanos until = timeout < 0 ? kNever : add_sat(begun, timeout);
+  waiters_.fetch_add(1, std::memory_order_seq_cst);
+  for (;;) {
+    // The word first: an advance after this load makes the sleep below return.
+    const std::uint32_t seen = moved_.load(std::memory_order_seq_cst);
+    state = state_of(lsn);
+    if (state != Code::timeout) break;
+    if (lead(lsn)) continue;
+    wake_scribe();
+    const Nanos left = until == kNever ? kNever : until - io::monotonic_now();
+    if (left <= 0) break;
+    io::futex_wait(moved_, seen, left);
+  }
+  waiters_.fetch_sub(1, std::memory_order_relaxed);
+  if (state == Code::ok) acks_.add(io::monotonic_now() - begun);
+  return state;
+}
+
+// Commits here and now if the log is idle and nobody else waits: one thread's wake-up
+// and hand-over less. True if something was committed, or a manual log moved on.
+bool Log::lead(Lsn) noexcept {
+  if (options_.manual) {
+    if (!pump()) queue_->wait(committer_->idle_time());
+    return true;
+  }
+  if (!options_.inline_commit || waiters_.load(std::memory_order_relaxed) != 1) return false;
+  if (!role_.try_lock()) return false;
+  const bool done = committer_->commit_inline();
+  // The scribe has to arm its timer for the beacon, once in a busy period, or to go
+  // on with the next segment.
+  const bool scribe_due = done && (!timed_ || committer_->spare_due());
+  role_.unlock();
+  if (scribe_due) wake_scribe();
+  return done;
+}
+
+void Log::durable_moved(Lsn lsn) noexcept {
+  moved_.fetch_add(1, std::memory_order_seq_cst);
+  // seq_cst pairs with the count in wait_durable: either this sees the waiter, or the
+  // waiter's load of the word sees the change.
+  if (waiters_.load(std::memory_order_seq_cst) != 0) io::futex_wake(moved_);
+  if (on_durable_) on_durable_(lsn);
+}
+
+void Log::on_durable(std::function<void(Lsn)> callback) {
+  const std::lock_guard lock(role_);
+  on_durable_ = std::move(callback);
+}
+
+void Log::on_failure(std::function<void(const Error&)> callback) {
+  const std::lock_guard lock(role_);
+  on_failure_ = std::move(callback);
+}
+
+// ------------------------------------------------------------------- cleaning
+Log::Oldest Log::oldest() const {
+  if (!committer_ || forked()) return {};
+  const SegmentEntry entry = committer_->oldest();
+  return {entry.number, entry.offset, static_cast<Lsn>(entry.base), static_cast<Lsn>(entry.end)};
+}
+
+Error Log::read_oldest(std::uint64_t number, ReplaySink& sink) {
+  const SegmentEntry entry = committer_ ? committer_->oldest() : SegmentEntry{};
+  if (entry.number == 0 || entry.number != number) {
+    return Error{Code::invalid_argument, "not the oldest segment", 0, 0, 0};
+  }
+  try {
+    return read_segment(*dir_, path_, uuid_, entry, sink);
+  } catch (const std::bad_alloc&) {
+    return Error{Code::no_memory, "out of memory", 0, 0, 0};
+  }
+}
+
+Code Log::free_oldest(std::uint64_t number, Lsn moved, Nanos timeout) noexcept {
+  if (forked()) return Code::forked;
+  if (!committer_) return Code::read_only;
+  if (number == 0 || committer_->oldest().number != number) return Code::invalid_argument;
+  const Nanos begun = io::monotonic_now();
+  const Code durable =
+      planted(Plant::free_before_durable) ? Code::ok : wait_durable(moved, timeout);
+  if (durable != Code::ok) return durable;
+  const Nanos until = timeout < 0 ? kNever : add_sat(begun, timeout);
+  committer_->request_free(number);
+  waiters_.fetch_add(1, std::memory_order_seq_cst);
+  Code code = Code::timeout;
+  for (;;) {
+    const std::uint32_t seen = moved_.load(std::memory_order_seq_cst);
+    if (committer_->freed() >= number) code = Code::ok;
+    if (code == Code::ok) break;
+    if (committer_->failed()) code = Code::io;
+    if (stopped_.load(std::memory_order_acquire)) code = Code::store_closed;
+    if (code != Code::timeout) break;
+    if (options_.manual) {
+      if (!pump()) queue_->wait(committer_->idle_time());
+      continue;
+    }
+    // The scribe may just be going to sleep, and looks for records only before that:
+    // so ask again every now and then.
+    wake_scribe();
+    const Nanos left = until == kNever ? kNever : until - io::monotonic_now();
+    if (left <= 0) break;
+    io::futex_wait(moved_, seen, std::min(left, 10 * kMilli));
+  }
+  waiters_.fetch_sub(1, std::memory_order_relaxed);
+  return code;
+}
+
+// --------------------------------------------------------------------- scribe
+void Log::wake_scribe() noexcept {
+  // A thread that finds 0 here published before the scribe looked for the last time.
+  if (asleep_.load(std::memory_order_seq_cst) == 0) return;
+  if (asleep_.exchange(0, std::memory_order_seq_cst) == 1) queue_->wake();
+}
+
+// Under role_ if a block or flush is in flight, else without it.
+void Log::sleep(bool committing) noexcept {
+  Nanos limit = 0;
+  {
+    std::unique_lock<std::mutex> lock(role_, std::defer_lock);
+    if (!committing) lock.lock();
+    limit = committer_->idle_time();
+    timed_ = limit != kNever;
+  }
+  asleep_.store(1, std::memory_order_seq_cst);
+  const bool more = committer_->pending() && !committer_->blocked() && !committer_->failed();
+  const bool stopping = !committing && stop_.load(std::memory_order_seq_cst);
+  if (!more && !stopping) queue_->wait(limit);
+  asleep_.store(0, std::memory_order_seq_cst);
+}
+
+void Log::scribe() noexcept {
+  queue_->attach();
+  for (;;) {
+    role_.lock();
+    // Holds the role as long as a block or flush is in flight.
+    for (;;) {
+      const bool stopping = stop_.load(std::memory_order_acquire);
+      if (committer_->turn(stopping)) continue;
+      if (!committer_->committing() && !(stopping && committer_->in_flight())) break;
+      sleep(true);
+    }
+    const bool more = committer_->pending() && !committer_->blocked() && !committer_->failed();
+    const bool in_flight = committer_->in_flight();
+    role_.unlock();
+    if (stop_.load(std::memory_order_acquire)) {
+      if (!more && !in_flight) return;
+      continue;
+    }
+    if (!more) sleep(false);
+  }
+}
+
+bool Log::pump(bool drain) noexcept {
+  const std::lock_guard lock(role_);
+  return committer_->turn(drain);
+}
+
+LogStats Log::stats() const {
+  LogStats out;
+  out.recovery = report_;
+  out.epoch = epoch_;
+  if (!committer_) return out;
+  const auto& counters = committer_->counters();
+  constexpr auto relaxed = std::memory_order_relaxed;
+  out.backend = queue_ ? queue_->name() : "";
+  out.note = note_;
+  out.blocks = counters.blocks.load(relaxed);
+  out.records = counters.records.load(relaxed);
+  out.bytes = counters.bytes.load(relaxed);
+  out.flushes = counters.flushes.load(relaxed);
+  out.inline_commits = counters.inline_commits.load(relaxed);
+  out.resubmitted = counters.resubmitted.load(relaxed);
+  out.segments = counters.segments.load(relaxed);
+  out.freed = counters.freed.load(relaxed);
+  out.recycled = counters.recycled.load(relaxed);
+  out.log_bytes = committer_->log_bytes();
+  out.room = committer_->room();
+  out.starved = committer_->starved();
+  out.acks = acks_.total();
+  out.ack_p50 = acks_.quantile(0.5);
+  out.ack_p99 = acks_.quantile(0.99);
+  out.ack_max_bucket = acks_.quantile(1.0);
+  if (committer_->failed()) out.failure = committer_->failure();
+  return out;
+}
+
+}  // namespace warden::log

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the wheel does ahead of its hour and after: memory under long cancel churn, no
+// tick with much to do, an idle keeper that sleeps, memory that runs out.
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <vector>
+
+#include "random.hpp"
+#include "wheel/wheel.hpp"
+
+namespace warden::wheel {
+namespace {
+
+constexpr auto kIgnore = [](Handle, Tick, std::uint64_t) {};
+
+TEST(WheelUpkeep, AnHourOfCancelChurnStaysWithinHalfAgainOfTheLive) {
+  constexpr std::uint64_t kLive = 100'000;
+  constexpr Tick kHour = 3'600'000;
+  auto wheel = Wheel::create({.now = 0});
+  Random random(number_from_env("WARDEN_SEED", 1));
+  std::vector<Handle> handles;
+  for (std::uint64_t i = 0; i < kLive; ++i) {
+    handles.push_back(wheel->schedule(2 * kHour + random.below(kHour), i).handle);
+  }
+  const std::uint64_t live_only = wheel->bytes();
+  // A thousand pairs a second, each timer two to three hours ahead: none ever fires.
+  for (Tick now = 1; now <= kHour; ++now) {
+    Handle& victim = handles[random.below(kLive)];
+    ASSERT_TRUE(wheel->cancel(victim));
+    victim = wheel->schedule(now + 2 * kHour + random.below(kHour), 0).handle;
+    ASSERT_EQ(wheel->advance(now, 4096, kIgnore).fired, 0U);
+  }
+  EXPECT_EQ(wheel->size(), kLive);
+  EXPECT_LE(wheel->garbage(), kLive);
+  EXPECT_LE(wheel->bytes(), live_only + live_only / 2);
+}
+
+TEST(WheelUpkeep, NoTickOfALargeSlotHasMuchToDo) {
+  constexpr std::uint64_t kLive = 500'000;
+  auto wheel = Wheel::create({.now = 0});
+  Random random(number_from_env("WARDEN_SEED", 1));
+  // All in one slot of level 2, one to two minutes ahead at 1 ms a tick.
+  for (std::uint64_t i = 0; i < kLive; ++i) wheel->schedule(65'536 + random.below(65'536), i);
+  std::uint64_t worst = 0;
+  std::uint64_t fired = 0;
+  for (Tick now = 1; now < 131'072 + 1; ++now) {
+    const Advanced advanced = wheel->advance(now, ~std::uint64_t{0}, kIgnore);
+    worst = std::max(worst, advanced.work);
+    fired += advanced.fired;
+  }
+  EXPECT_EQ(fired, kLive);
+  EXPECT_LT(worst, 3000U) << "a cascade came all at once";
+}
+
+TEST(WheelUpkeep, AnIdleKeeperSleepsUntilTheHour) {
+  constexpr std::uint64_t kLive = 1'000'000;
+  constexpr Tick kHour = 3'600'000;
+  auto wheel = Wheel::create({.now = 0});
+  for (std::uint64_t i = 0; i < kLive; ++i) wheel->schedule(kHour + i % 1000, i);
+  std::uint64_t wakes = 0;
+  std::uint64_t fired = 0;
+  std::uint64_t wakes_in_first_half_hour = 0;
+  while (fired < kLive) {
+    const Tick until = wheel->prepare_sleep();
+    ASSERT_NE(until, kNoTick);
+    wheel->end_sleep();
+    ++wakes;
+    if (until < kHour / 2) ++wakes_in_first_half_hour;
+    fired += wheel->advance(until, ~std::uint64_t{0}, kIgnore).fired;
+  }
+  EXPECT_LE(wakes_in_first_half_hour, 1U);
+  // Early cascades in pieces of some thousand entries, then a thousand busy ticks.
+  EXPECT_LT(wakes, 6000U);
+  EXPECT_EQ(wheel->prepare_sleep(), kNoTick);
+}
+
+TEST(WheelUpkeep, ASleepingKeeperIsWokenForALargeSlotAndForGarbage) {
+  auto wheel = Wheel::create({.now = 0});
+  wheel->schedule(70'000, 0);
+  EXPECT_EQ(wheel->prepare_sleep(), 65'536U);
+  bool woken = false;
+  for (std::uint64_t i = 0; i < 200'000 && !woken; ++i) {
+    const Scheduled made = wheel->schedule(70'000, i);
+    woken = made.wake;
+    wheel->cancel(made.handle);
+  }
+  EXPECT_TRUE(woken) << "garbage grows while the keeper sleeps";
+  wheel->end_sleep();
+  while (wheel->garbage() > 5000) wheel->advance(wheel->now() + 1, 4096, kIgnore);
+  EXPECT_EQ(wheel->size(), 1U);
+}
+
+TEST(WheelUpkeep, CascadedEntriesSurviveMemoryRunningOut) {
+  auto wheel = Wheel::create({.now = 0});
+  // Spread over many slots of level 1 from one of level 2: the cascade needs chunks.
+  std::vector<Tick> dues;
+  std::uint64_t made = 0;
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
+  Random random(7);
+  for (; made < 900'000; ++made) {
+    ASSERT_EQ(wheel->schedule(65'536 + random.below(60'000), made).refusal, Refusal::none);
+  }
+  // The keeper has been about: it holds some chunks back for its cascades.
+  for (Tick tick = 1; tick <= 50; ++tick) wheel->advance(tick, 4096, kIgnore);
+  const rlimit none{1, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &none), 0);
+  // No further segment can be had: schedule until the pools are empty.
+  std::uint64_t refused = 0;
+  while (refused < 1000 && made < 3'000'000) {
+    const Scheduled answer = wheel->schedule(65'536 + random.below(60'000), made);
+    if (answer.refusal == Refusal::none) {
+      ++made;
+    } else {
+      EXPECT_EQ(answer.refusal, Refusal::no_memory);
+      ++refused;
+    }
+  }
+  std::uint64_t fired = 0;
+  std::uint64_t wrong = 0;
+  bool done = false;
+  while (!done) {
+    done = wheel
+               ->advance(130'000, 100'000,
+                         [&](Handle, Tick due, std::uint64_t) {
+                           ++fired;
+                           wrong += due != wheel->now() ? 1 : 0;
+                         })
+               .done;
+  }
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &before), 0);
+  EXPECT_EQ(refused, 1000U);
+  EXPECT_EQ(fired, made);
+  EXPECT_EQ(wrong, 0U);
+}
+
+}  // namespace
+}  // namespace warden::wheel
