@@ -8,9 +8,9 @@
 #
 # A change is let through by committing a new baseline: whoever reviews it sees
 # whether it only adds. libabigail needs debug information, which a release lacks;
-# so the few files of capi/ are compiled once more, by the commands of BUILD_DIR
-# with -g and without optimisation, and linked alone: every exported function stands there. Exit code 77: the
-# tools are not installed (in CI, where CI=true, that is a failure).
+# so the few files of capi/ are compiled once more, by the commands of BUILD_DIR with
+# -g and without optimisation, and linked alone: every exported function stands there.
+# Exit code 77: the tools are not installed (in CI, where CI=true, that is a failure).
 set -u
 build=${1:?usage: tests/header/update_abi.sh BUILD_DIR [--check]}
 mode=${2:-update}

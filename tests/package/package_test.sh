@@ -45,9 +45,8 @@ compile_with_cmake() {  # compile_with_cmake PROJECT PROGRAM... -- OPTION...
   while [ "$1" != -- ]; do programs+=("$1"); shift; done
   shift
   rm -rf "$folder"
-  # Without optimisation: what is tested is the linking, and it compiles much faster.
   cmake -S "$source/tests/package/$project" -B "$folder" -G Ninja \
-    -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0 "$@" >"$folder.log" 2>&1 || { cat "$folder.log"; fail configure; }
+    -DCMAKE_BUILD_TYPE=Debug "$@" >"$folder.log" 2>&1 || { cat "$folder.log"; fail configure; }
   grep -i "CMake.*Warning" "$folder.log" && fail "a warning of CMake's"
   cmake --build "$folder" >"$folder.log" 2>&1 || { cat "$folder.log"; fail build; }
   local program place
@@ -111,8 +110,9 @@ case $name in
     ;;
   subdirectory)
     launcher=$(command -v ccache)
+    # Without optimisation: what is tested is the linking, and it compiles much faster.
     compile_with_cmake subdirectory uses_warden uses_warden_static -- \
-      -DWARDEN_SOURCE="$source" -DCMAKE_C_COMPILER_LAUNCHER="$launcher" \
+      -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DWARDEN_SOURCE="$source" -DCMAKE_C_COMPILER_LAUNCHER="$launcher" \
       -DCMAKE_CXX_COMPILER_LAUNCHER="$launcher"
     ;;
   *)
