@@ -112,8 +112,8 @@ case $name in
     launcher=$(command -v ccache)
     # Without optimisation: what is tested is the linking, and it compiles much faster.
     compile_with_cmake subdirectory uses_warden uses_warden_static -- \
-      -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DWARDEN_SOURCE="$source" -DCMAKE_C_COMPILER_LAUNCHER="$launcher" \
-      -DCMAKE_CXX_COMPILER_LAUNCHER="$launcher"
+      -DWARDEN_SOURCE="$source" -DCMAKE_CXX_FLAGS_DEBUG=-O0 \
+      -DCMAKE_C_COMPILER_LAUNCHER="$launcher" -DCMAKE_CXX_COMPILER_LAUNCHER="$launcher"
     ;;
   *)
     fail "no such case"
