@@ -27,7 +27,7 @@ Hash128 resolved_id(const Hash128& incident) noexcept {
 bool Consumer::make_resolved(const Alert& closing, Alert*& list) noexcept {
   Line* line = lines_.find(closing.incarnation);
   if (line == nullptr || line->told_count == 0) return true;
-  if (!ready_.reserve(ledger_.allocate, backlog_ + line->told_count)) return false;
+  if (!make_room(line->told_count)) return false;
   for (const Told* told = line->told; told != nullptr; told = told->next) {
     Alert* alert = ledger_.make();
     if (alert == nullptr) return false;

@@ -39,8 +39,15 @@ Line* Consumer::line_of(std::uint64_t incarnation) noexcept {
   return line;
 }
 
+// Room in the heaps for `more` entries than there are.
+bool Consumer::make_room(std::size_t more) noexcept {
+  if (!ready_.reserve(ledger_.allocate, backlog_ + more)) return false;
+  if (!ledger_.gated || options_.early) return true;
+  return gate_.reserve(ledger_.allocate, backlog_ + more);
+}
+
 Entry* Consumer::prepare(Alert* alert) noexcept {
-  if (!ready_.reserve(ledger_.allocate, backlog_ + 1)) return nullptr;
+  if (!make_room(1)) return nullptr;
   Line* line = line_of(alert->incarnation);
   if (line == nullptr) return nullptr;
   Entry* entry = ledger_.slab.take();
@@ -130,17 +137,15 @@ Lsn Consumer::gate_lsn(const Entry& entry) const noexcept {
 
 void Consumer::place(Entry* entry) noexcept {
   const Alert& alert = *entry->alert;
-  if (options_.early || ledger_.is_durable(gate_lsn(*entry))) {
+  const Lsn lsn = gate_lsn(*entry);
+  if (options_.early || ledger_.is_durable(lsn)) {
     const std::uint64_t rank = 0xffu - alert.severity;
     ready_.push({ordered(alert.deadline), rank << HeapItem::kRankShift | alert.hooks.order, entry});
     entry->place = Place::ready;
-    return;
+  } else {
+    gate_.push({raw(lsn), alert.hooks.order, entry});
+    entry->place = Place::gate;
   }
-  entry->gate_prev = gate_tail_;
-  entry->gate_next = nullptr;
-  (gate_tail_ == nullptr ? gate_head_ : gate_tail_->gate_next) = entry;
-  gate_tail_ = entry;
-  entry->place = Place::gate;
 }
 
 void Consumer::unplace(Entry* entry) noexcept {
@@ -148,8 +153,7 @@ void Consumer::unplace(Entry* entry) noexcept {
     case Place::none:
       break;
     case Place::gate:
-      (entry->gate_prev == nullptr ? gate_head_ : entry->gate_prev->gate_next) = entry->gate_next;
-      (entry->gate_next == nullptr ? gate_tail_ : entry->gate_next->gate_prev) = entry->gate_prev;
+      gate_.remove(entry);
       break;
     case Place::ready:
       ready_.remove(entry);
@@ -162,8 +166,8 @@ void Consumer::unplace(Entry* entry) noexcept {
 }
 
 void Consumer::open_gate() noexcept {
-  while (gate_head_ != nullptr && ledger_.is_durable(gate_lsn(*gate_head_))) {
-    Entry* entry = gate_head_;
+  while (!gate_.empty() && ledger_.is_durable(Lsn{gate_.top().when})) {
+    Entry* entry = gate_.top().entry;
     unplace(entry);
     place(entry);
   }
@@ -220,6 +224,7 @@ void Consumer::settle(Entry* entry) noexcept {
   } else {
     erase_if_done(line);
   }
+  gate_.shrink(ledger_.allocate, backlog_);
   ready_.shrink(ledger_.allocate, backlog_);
   timers_.shrink(ledger_.allocate, timers_.size());
 }

@@ -5,18 +5,15 @@
 // the name is under the hub's lock; only the hub calls it.
 //
 //   prepare -> append -> line of its item -> first of the line: place()
-//        place: not durable -> gate (FIFO)     durable -> ready (severity, lateness)
+//        place: not durable -> gate (by position)   durable -> ready (severity, lateness)
 //        lease: ready -> timer    expired, or given back: timer -> ready
 //        settle (ack), withdraw (closing): out of the line; the next one is placed
 //
 // Invariants, besides those of entry.hpp
-//   1. ready_ and timers_ never allocate where that could not be answered: room in
-//      ready_ is reserved by prepare, room in timers_ by prepare_lease.
+//   1. No heap allocates where that could not be answered: room in ready_ and gate_
+//      is reserved on arrival, for the whole backlog; in timers_ by prepare_lease.
 //   2. A RESOLVED stands behind every alert of its item that was handed out, since
 //      nothing of an item is appended after its closing, lasting kinds excepted.
-//   3. The gate is in order of arrival, not of position. Positions rise with
-//      arrival but for neighbours, so one may wait for the flush of its neighbour;
-//      none waits for ever, as every position becomes durable or the store fails.
 #pragma once
 
 #include <memory>
@@ -71,6 +68,7 @@ class Consumer {
   // Arrival, in two steps so that nothing is half done without memory. prepare
   // makes the line, the entry (linked to the alert) and room; null without memory.
   Entry* prepare(Alert* alert) noexcept;
+  bool make_room(std::size_t more) noexcept;
   void unprepare(Entry* entry) noexcept;
   void append(Entry* entry) noexcept;
   // As handed out before: told of, delivery counted, no lease.
@@ -117,10 +115,9 @@ class Consumer {
   Bell bell_;
 
   LineTable lines_;
-  Heap ready_;
-  Heap timers_;  // by expiry of the lease, or by the instant asked for
-  Entry* gate_head_ = nullptr;
-  Entry* gate_tail_ = nullptr;
+  Heap gate_;                   // by log position; empty where nothing is gated
+  Heap ready_;                  // by severity, deadline, arrival
+  Heap timers_;                 // by expiry of the lease, or by the instant asked for
   Told* spare_told_ = nullptr;  // what prepare_lease set aside
   std::size_t backlog_ = 0;     // entries, the prepared ones included
   std::uint64_t wakes_ = 0;

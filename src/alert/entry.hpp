@@ -9,8 +9,8 @@
 //                    -> Told ...    -> Alert, which lists its entries
 //
 // Invariants
-//   1. Of a line only the first entry is in the ready heap, the timer heap or the
-//      gate; so at most one alert of an item is out, and none overtakes.
+//   1. Of a line only the first entry is in a heap (gate, ready, timers); so at most one alert of
+//   an item is out, and none overtakes.
 //   2. A lease is {generation, number of the entry's slot}. The generation grows
 //      with every lease and survives the entry; a slot whose generations are mostly used
 //      up is not used again. So a lease is unique over the hub's life.
@@ -69,16 +69,12 @@ struct Entry {
   std::uint64_t lease = 0;
   Entry* next_in_line = nullptr;
   Entry* next_of_alert = nullptr;
-  Entry* gate_next = nullptr;
-  union {
-    std::uint64_t heap_pos = 0;  // in ready or timer
-    Entry* gate_prev;            // in the gate
-  };
+  std::size_t heap_pos = 0;  // in the heap of its place
   std::uint32_t delivery = 0;
   Place place = Place::none;
   std::uint8_t flags = 0;
 };
-static_assert(sizeof(Entry) == 64, "a cache line");
+static_assert(sizeof(Entry) == 56);
 
 // Slots of entries, numbered, never moved; memory stays for reuse until the end.
 class EntrySlab {

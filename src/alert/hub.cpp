@@ -68,7 +68,7 @@ void Hub::set_durable(Lsn lsn) noexcept {
 
 // Opens the gate as far as may be, rings if anything is ready.
 void Hub::refresh(Consumer& consumer) noexcept {
-  if (consumer.gate_head_ != nullptr) {
+  if (!consumer.gate_.empty()) {
     gate_armed_.store(true, std::memory_order_seq_cst);
     consumer.open_gate();
   }
@@ -92,7 +92,7 @@ void Hub::rearm(Consumer& consumer) noexcept {
 bool Hub::publish_timer() noexcept {
   Nanos next = kNever;
   for (const ConsumerRef& consumer : consumers_) next = std::min(next, consumer->next_timer());
-  return next < next_timer_.exchange(next, std::memory_order_relaxed);
+  return next < next_timer_.exchange(next, std::memory_order_seq_cst);
 }
 
 void Hub::tell_timer(bool moved) noexcept {
@@ -264,6 +264,8 @@ std::size_t Hub::backlog(const Consumer& consumer) const noexcept {
 Code Hub::remove(std::string_view name) noexcept {
   std::lock_guard guard(mutex_);
   if (closed_) return Code::store_closed;
+  // What was pushed before this call was raised while the name still stood.
+  intake(nullptr);
   for (std::size_t i = 0; i < consumers_.size(); ++i) {
     if (consumers_[i]->name() != name) continue;
     ConsumerRef consumer = consumers_[i];

@@ -114,7 +114,7 @@ class Hub {
   void set_durable(Lsn lsn) noexcept;
 
   // --- keeper: when on_time is due at the latest (kNever: not at all), any thread
-  Nanos next_timer() const noexcept { return next_timer_.load(std::memory_order_relaxed); }
+  Nanos next_timer() const noexcept { return next_timer_.load(std::memory_order_seq_cst); }
   // Takes in what was pushed; rings where leases have expired or delays are over.
   void on_time(Nanos now) noexcept;
 
@@ -226,8 +226,9 @@ class Hub {
   Queue queue_;
   alignas(64) std::atomic<bool> armed_{false};
   std::atomic<bool> gate_armed_{false};
-  // Written under the hub's lock, read by the keeper. Relaxed: a number; that the
-  // keeper looks again after a change is what timer_moved is for.
+  // Written under the hub's lock, before timer_moved is called; read by the keeper,
+  // after it has said until when it means to sleep. Sequentially consistent, so
+  // that either the keeper sees the new instant, or timer_moved sees the old sleep.
   std::atomic<Nanos> next_timer_{kNever};
 
   mutable std::mutex mutex_;  // the hub's lock

@@ -9,8 +9,12 @@
 
 namespace warden::alert {
 
-Ledger::Ledger(Allocate allocate_fn, AckSink* ack_sink, bool gated) noexcept
-    : allocate(allocate_fn), sink(ack_sink), slab(allocate_fn), durable(gated ? 0 : ~0ull) {}
+Ledger::Ledger(Allocate allocate_fn, AckSink* ack_sink, bool is_gated) noexcept
+    : allocate(allocate_fn),
+      sink(ack_sink),
+      gated(is_gated),
+      slab(allocate_fn),
+      durable(is_gated ? 0 : ~0ull) {}
 
 Ledger::~Ledger() {
   while (oldest_ != nullptr) {

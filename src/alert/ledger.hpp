@@ -74,6 +74,7 @@ class Ledger {
 
   const Allocate allocate;
   AckSink* const sink;
+  const bool gated;
   EntrySlab slab;
 
   // Highest position known durable; all ones where nothing is gated. Written by

@@ -54,6 +54,8 @@ struct Outcome {
   double feed_s = 0;
 
   bool clean() const { return verdict.clean() && wrong_answers == 0; }
+  // An example of what is not clean.
+  std::string fault() const { return verdict.example.empty() ? first_wrong : verdict.example; }
 };
 
 void draw_live(LiveLine& line, const LiveCounts& live, std::int64_t begin_ns) {
@@ -173,6 +175,7 @@ nlohmann::ordered_json to_json(const DemoOptions& options, const Outcome& o) {
   out["calls"] = o.calls;
   out["feed_s"] = o.feed_s;
   out["ok"] = o.clean();
+  if (!o.clean()) out["fault"] = o.fault();
   return out;
 }
 
@@ -206,10 +209,7 @@ std::string to_text(const DemoOptions& options, const Outcome& o) {
   row("latency p99", duration_text(o.latency.quantile(0.99)));
   row("latency max", duration_text(o.latency.max()));
   if (o.clean()) return out + "\nok: every dropped file was noticed, and nothing else\n";
-  out += "\nFAULT";
-  if (!v.example.empty()) out += ": " + v.example;
-  if (!o.first_wrong.empty()) out += ": " + o.first_wrong;
-  return out + '\n';
+  return out + fmt::format("\nFAULT: {}\n", o.fault());
 }
 
 Result<ExitCode> demo(DemoOptions options) {

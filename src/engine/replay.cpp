@@ -36,9 +36,11 @@ Error Replay::apply(Lsn lsn, RecordType type, std::uint64_t incarnation,
     switch (type) {
       case RecordType::body: return body(lsn, incarnation, in);
       case RecordType::state: return state(lsn, incarnation, in);
-      case RecordType::flow:
-        return store_.flows_->restore(
-            {reinterpret_cast<const char*>(content.data()), content.size()}, incarnation);
+      case RecordType::flow: {
+        const std::string_view text = in.text();
+        return in.failed() ? corrupt(lsn, "a flow cut short")
+                           : store_.flows_->restore(text, incarnation);
+      }
       case RecordType::stage_name: {
         const FlowVersion* flow = store_.flows_->find_version(incarnation >> 16);
         const std::string_view name = in.text();

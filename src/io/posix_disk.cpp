@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -47,6 +48,32 @@ int open_direct(int dir, const char* name, int flags) noexcept {
     flags &= ~O_EXCL;  // the file may have been made before the refusal
   }
   return open_guarded(dir, name, flags);
+}
+
+constexpr int kLockTries = 5000;  // of a millisecond each
+
+std::int64_t read_holder(int fd) noexcept {
+  char text[24] = {};
+  std::int64_t holder = 0;
+  const ssize_t got = ::pread(fd, text, sizeof text - 1, 0);
+  if (got > 0) std::from_chars(text, text + got, holder);
+  return holder;
+}
+
+// No such process, or one that has ended and is only waiting to be collected.
+bool is_dead(std::int64_t process) noexcept {
+  if (process <= 0) return false;
+  if (::kill(static_cast<pid_t>(process), 0) != 0) return errno == ESRCH;
+  char path[40];
+  std::snprintf(path, sizeof path, "/proc/%lld/stat", static_cast<long long>(process));
+  const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return errno == ENOENT && ::kill(static_cast<pid_t>(process), 0) != 0;
+  char text[512] = {};
+  const ssize_t got = ::read(fd, text, sizeof text - 1);
+  ::close(fd);
+  // "<pid> (<name>) <state> ...": the name may hold anything, so look from the end.
+  const char* close = got > 0 ? std::strrchr(text, ')') : nullptr;
+  return close != nullptr && (close[2] == 'Z' || close[2] == 'X');
 }
 
 class RealDir final : public Dir {
@@ -125,11 +152,17 @@ class RealDir final : public Dir {
     holder = 0;
     const int fd = open_guarded(fd_, "LOCK", O_RDWR | O_CREAT);
     if (fd < 0) return fd;
-    if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-      const int error = errno;
-      char text[24] = {};
-      const ssize_t got = ::pread(fd, text, sizeof text - 1, 0);
-      if (got > 0) std::from_chars(text, text + got, holder);
+    // A killed holder's ring lets go of the lock only when its last write has landed:
+    // that is waited for. A holder that lives is not.
+    int error = 0;
+    for (int tries = 0; tries < kLockTries; ++tries) {
+      error = ::flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+      if (error == 0) break;
+      holder = read_holder(fd);
+      if (error != EINTR && (error != EWOULDBLOCK || !is_dead(holder))) break;
+      ::usleep(1000);
+    }
+    if (error != 0) {
       close_guarded_fd(fd);
       return -error;
     }
@@ -137,7 +170,7 @@ class RealDir final : public Dir {
     char text[24];
     const int size = std::snprintf(text, sizeof text, "%ld\n", static_cast<long>(::getpid()));
     if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, text, static_cast<std::size_t>(size), 0) != size) {
-      const int error = errno;
+      error = errno;
       // A full disk must not keep a store from being opened.
       if (error != ENOSPC && error != EDQUOT && error != EFBIG) {
         close_guarded_fd(fd);

@@ -31,12 +31,12 @@ constexpr std::uint64_t kWakeTag = ~std::uint64_t{0};
 class UringQueue final : public Queue {
  public:
   ~UringQueue() override {
-    if (made_) {
-      // The registry closes the number (in a forked child it did so at once, and
-      // the number may be another file's by now); liburing only unmaps.
-      if (generation_ == fork_generation()) close_guarded_fd(ring_.ring_fd);
+    // In a forked child there is nothing left to give back: the handler has closed the
+    // descriptors, and the mappings were not inherited.
+    if (made_ && generation_ == fork_generation()) {
+      close_guarded_fd(ring_.ring_fd);
       ring_.ring_fd = -1;
-      io_uring_queue_exit(&ring_);
+      io_uring_queue_exit(&ring_);  // unmaps
     }
     if (event_ >= 0) close_guarded_fd(event_);
   }
@@ -130,11 +130,16 @@ class UringQueue final : public Queue {
     params.flags = flags | IORING_SETUP_R_DISABLED | IORING_SETUP_CLAMP;
     const int result = io_uring_queue_init_params(entries, &ring_, &params);
     if (result < 0) return result;
+    // EXT_ARG (Linux 5.11) gives waiting with a time limit without a timeout entry.
+    const bool waits = (params.features & IORING_FEAT_EXT_ARG) != 0;
+    if (!waits || !guard_fd(ring_.ring_fd)) {
+      io_uring_queue_exit(&ring_);
+      return waits ? -ENOMEM : -ENOSYS;
+    }
     made_ = true;
     generation_ = fork_generation();
-    // EXT_ARG (Linux 5.11) gives waiting with a time limit without a timeout entry.
-    if ((params.features & IORING_FEAT_EXT_ARG) == 0) return -ENOSYS;
-    return guard_fd(ring_.ring_fd) ? 0 : -ENOMEM;
+    // A child's mapping would keep the ring alive, and with it the lock.
+    return io_uring_ring_dontfork(&ring_);
   }
 
   // There is always room: callers keep to the depth, the ring has two more.

@@ -11,6 +11,7 @@
 
 #include "base/assert.hpp"
 #include "log/errors.hpp"
+#include "log/planted.hpp"
 #include "log/tags.hpp"
 
 namespace warden::log {
@@ -103,7 +104,7 @@ bool Committer::retryable(std::int64_t result, std::uint32_t length) const noexc
 void Committer::complete_write(unsigned index, std::int64_t result) noexcept {
   Slot& slot = slots_[index];
   WARDEN_ASSERT(slot.state == SlotState::writing);
-  if (result == slot.length) {
+  if (result == slot.length || (planted(Plant::short_write_is_whole) && result > 0)) {
     slot.state = SlotState::written;
     if (starved() && spares_.size() >= options_.spares) set_starved(false);
     return;
@@ -148,6 +149,7 @@ void Committer::advance_written() noexcept {
     if (slot.state != SlotState::written) return;
     slot.state = SlotState::free;
     written_end_ = slot.end;
+    if (planted(Plant::ack_before_flush)) advance_durable(written_end_);
     ++written_sequence_;
   }
 }
@@ -191,6 +193,9 @@ bool Committer::issue_flush() noexcept {
     Flush& flush = flushes_[i];
     if (flush.active) continue;
     flush = {true, written_sequence_, written_end_};
+    if (planted(Plant::flush_covers_unwritten)) {
+      flush.end = slots_[slot_at(next_sequence_ - 1)].end;
+    }
     asked_sequence_ = written_sequence_;
     ++outstanding_;
     queue_.flush(*current_.file, make_tag(TagKind::flush, i));
@@ -203,7 +208,7 @@ void Committer::complete_flush(unsigned index, std::int64_t result) noexcept {
   Flush& flush = flushes_[index];
   WARDEN_ASSERT(flush.active);
   flush.active = false;
-  if (result != 0) {
+  if (result != 0 && !planted(Plant::flush_error_ignored)) {
     if (!failed()) fail("flush a segment", result > 0 ? -EIO : result);
     return;
   }
@@ -227,6 +232,7 @@ bool Committer::beacon() noexcept {
   if (!beacon_owed_ || outstanding_ != 0 || pending()) return false;
   if (clock_.now_elapsed() < beacon_due_) return false;
   beacon_owed_ = false;
+  if (planted(Plant::no_beacon)) return false;
   if (current_.entry.size - current_.offset < kPage || !slot_free()) return false;
   build_block({}, kBlockBeacon);
   submit_slot(slot_at(next_sequence_ - 1));

@@ -129,6 +129,9 @@ class Committer {
 
  private:
   static constexpr unsigned kSlots = 8;
+  // New segments are zeroed in such pieces: small, since on the synchronous queue one
+  // delays the next commit.
+  static constexpr std::size_t kZeroPiece = 64 * 1024;
   static constexpr unsigned kFlushes = 2;
   enum class SlotState : std::uint8_t { free, writing, waiting, written };
 
@@ -201,21 +204,23 @@ class Committer {
   void build_header() noexcept;
   Slot& take_slot() noexcept;
 
-  // segments.cpp: current, spares, manifest
+  // segments.cpp: beginning, the current segment, the manifest
   Error allocate();
   Error sync_recovered(const Recovered& recovered);
   Error begin_spares(const Recovered& recovered);
   Error make_first();
   SegmentEntry* listed(std::uint64_t number) noexcept;
   bool rotate() noexcept;
+  void publish_room() noexcept;
+  void drop_leftovers(const Manifest& keep, bool segments_only);
+
+  // spares.cpp: making and freeing segments
   bool make_spare() noexcept;
   bool begin_spare() noexcept;
   bool free_oldest() noexcept;
   void complete_make(std::int64_t result) noexcept;
   bool list_spare() noexcept;
   void make_failed(const char* what, int result) noexcept;
-  void publish_room() noexcept;
-  void drop_leftovers(const Manifest& keep, bool segments_only);
 
   io::Dir& dir_;
   const std::string path_;

@@ -7,6 +7,7 @@
 
 #include "base/assert.hpp"
 #include "io/fork.hpp"
+#include "log/planted.hpp"
 
 namespace warden::log {
 
@@ -257,7 +258,8 @@ Code Log::free_oldest(std::uint64_t number, Lsn moved, Nanos timeout) noexcept {
   if (!committer_) return Code::read_only;
   if (number == 0 || committer_->oldest().number != number) return Code::invalid_argument;
   const Nanos begun = io::monotonic_now();
-  const Code durable = wait_durable(moved, timeout);
+  const Code durable =
+      planted(Plant::free_before_durable) ? Code::ok : wait_durable(moved, timeout);
   if (durable != Code::ok) return durable;
   const Nanos until = timeout < 0 ? kNever : add_sat(begun, timeout);
   committer_->request_free(number);

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "log/errors.hpp"
+#include "log/planted.hpp"
 
 namespace warden::log {
 namespace {
@@ -16,7 +17,7 @@ namespace {
 constexpr int kTries = 100;
 constexpr std::uint64_t kManifestLimit = 64u << 20;
 
-int write_whole(io::File& file, const void* data, std::size_t size) {
+int write_whole(io::File& file, const void* data, std::size_t size, bool sync) {
   std::size_t done = 0;
   int tries = 0;
   while (done < size) {
@@ -26,13 +27,14 @@ int write_whole(io::File& file, const void* data, std::size_t size) {
     if (put == 0) return -EIO;
     done += static_cast<std::size_t>(put);
   }
-  return file.sync_data();
+  return sync ? file.sync_data() : 0;
 }
 
-int write_small(io::Dir& dir, const std::string& name, const void* data, std::size_t size) {
+int write_small(io::Dir& dir, const std::string& name, const void* data, std::size_t size,
+                bool sync = true) {
   std::unique_ptr<io::File> file;
   const int opened = dir.open(name.c_str(), io::Open::small, file);
-  return opened < 0 ? opened : write_whole(*file, data, size);
+  return opened < 0 ? opened : write_whole(*file, data, size, sync);
 }
 
 std::vector<std::byte> encode(const Manifest& manifest) {
@@ -186,11 +188,14 @@ int write_manifest(io::Dir& dir, Manifest& manifest) {
   const std::string name = manifest_name(manifest.number);
   const std::vector<std::byte> image = encode(manifest);
   int result = write_small(dir, name, image.data(), image.size());
-  if (result == 0) result = dir.sync();
+  const bool entries = !planted(Plant::no_directory_sync);
+  if (result == 0 && entries) result = dir.sync();
   const std::string text = current_text(name);
-  if (result == 0) result = write_small(dir, "CURRENT.tmp", text.data(), text.size());
+  if (result == 0)
+    result = write_small(dir, "CURRENT.tmp", text.data(), text.size(),
+                         !planted(Plant::current_not_flushed));
   if (result == 0) result = dir.rename("CURRENT.tmp", "CURRENT");
-  if (result == 0) result = dir.sync();
+  if (result == 0 && entries) result = dir.sync();
   if (result != 0) return result;
   if (old != 0) dir.unlink(manifest_name(old).c_str());  // left over: removed when opening
   return 0;

@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <new>
 #include <system_error>
+#include <thread>
 
 #include "base/assert.hpp"
 #include "io/fork.hpp"
@@ -88,7 +90,15 @@ Error Log::open_dir(io::Disk& disk) {
 
 Error Log::lock() {
   std::int64_t holder = 0;
-  const int locked = dir_->lock(holder);
+  int locked = dir_->lock(holder);
+  // A process that was killed holds the lock until the kernel has ended its last
+  // writes, so that they cannot land on us. That is soon over; who lives is not waited for.
+  constexpr int kMostWaits = 5000;
+  for (int waits = 0; locked == -EWOULDBLOCK && waits < kMostWaits; ++waits) {
+    if (holder <= 0 || ::kill(static_cast<pid_t>(holder), 0) == 0 || errno != ESRCH) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    locked = dir_->lock(holder);
+  }
   if (locked == 0) return {};
   if (locked != -EWOULDBLOCK) return io_error(path_, "LOCK", "lock it", locked);
   return make_error(Code::held, path_ + ": held open for writing by " +

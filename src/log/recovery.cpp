@@ -313,56 +313,29 @@ class Recoverer {
   // The end of a segment that nothing seals: `place` is the first bad offset X.
   Error judge_tail(const Segment& segment, const Place& place) {
     const std::string name = segment_name(segment.entry.number);
-    std::uint64_t begun = 0;
-    std::uint64_t islands = 0;
-    std::uint64_t proof = 0;
-    if (Error error = scan_rest(segment, place, begun, islands, proof)) return error;
-    if (proof != 0) {  // G
+    TailScan tail;
+    if (!scan(segment, place, tail)) return read_failed(name);  // A
+    if (tail.proof != 0) {                                      // G
       return damage(path_, name, place.offset,
-                    "no valid block here, but the block at byte " + std::to_string(proof) +
+                    "no valid block here, but the block at byte " + std::to_string(tail.proof) +
                         " proves that it had been flushed; records from log position " +
                         std::to_string(position_of(static_cast<Lsn>(place.lsn))) + " of epoch " +
                         std::to_string(segment.header.epoch) + " on are concerned");
     }
-    if (begun > place.offset && !live_) {  // H; else J, an end without a trace
+    if (tail.begun > place.offset && !live_) {  // H; else J, an end without a trace
       out_.report.torn = true;
       out_.report.torn_file = name;
       out_.report.torn_offset = place.offset;
-      out_.report.torn_bytes = begun - place.offset;
-      out_.report.torn_blocks = islands;
+      out_.report.torn_bytes = tail.begun - place.offset;
+      out_.report.torn_blocks = tail.islands;
     }
     return {};
   }
 
-  // Every page from `place` on: blocks of this segment and epoch, whole or not, and
-  // whether one of them proves that what should stand at `place` was flushed.
-  Error scan_rest(const Segment& segment, const Place& place, std::uint64_t& begun,
-                  std::uint64_t& islands, std::uint64_t& proof) {
-    const std::string name = segment_name(segment.entry.number);
+  bool scan(const Segment& segment, const Place& place, TailScan& out) {
     const std::uint64_t seed = segment_seed(out_.manifest.uuid, segment.entry.number);
-    std::uint64_t offset = place.offset;
-    while (offset < segment.entry.size) {
-      BlockHeader header;
-      const std::byte* image = nullptr;
-      bool torn = false;
-      const auto found = reader_.block(offset, segment.entry.number, seed, header, image, torn);
-      if (found == SegmentReader::Found::failed) return read_failed(name);  // A
-      const bool whole = found == SegmentReader::Found::block;
-      if ((whole || torn) && header.epoch == out_.manifest.epoch) {
-        begun = std::max(begun, offset + header.length);
-      }
-      if (!whole || header.epoch != out_.manifest.epoch) {
-        offset += kPage;
-        continue;
-      }
-      if (header.synced > place.lsn) {
-        proof = offset;
-        return {};
-      }
-      if (offset != place.offset) ++islands;
-      offset += header.length;
-    }
-    return {};
+    return scan_tail(reader_, segment.entry, seed, out_.manifest.epoch, place.offset, place.lsn,
+                     out);
   }
 
   // Segments that were listed but not begun, as far as their headers say.
@@ -375,25 +348,23 @@ class Recoverer {
       if (opened < 0) return io_error(path_, name, "open it", opened);
       Place place;
       place.lsn = base;
-      std::uint64_t begun = 0;
-      std::uint64_t islands = 0;
-      std::uint64_t proof = 0;
-      if (Error error = scan_rest(segment, place, begun, islands, proof)) return error;
-      if (proof != 0) {  // G
+      TailScan tail;
+      if (!scan(segment, place, tail)) return read_failed(name);  // A
+      if (tail.proof != 0) {                                      // G
         return damage(path_, name, 0,
-                      "its header is not valid, but the block at byte " + std::to_string(proof) +
-                          " proves that it had been flushed");
+                      "its header is not valid, but the block at byte " +
+                          std::to_string(tail.proof) + " proves that it had been flushed");
       }
-      if (segment.head == Head::zero && begun == 0) {
+      if (segment.head == Head::zero && tail.begun == 0) {
         out_.spare.push_back(segment.entry);  // J
         continue;
       }
       out_.dirty.push_back(segment.entry);  // K
-      if (out_.report.torn || begun == 0) continue;
+      if (out_.report.torn || tail.begun == 0) continue;
       out_.report.torn = true;
       out_.report.torn_file = name;
-      out_.report.torn_bytes = begun;
-      out_.report.torn_blocks = islands;
+      out_.report.torn_bytes = tail.begun;
+      out_.report.torn_blocks = tail.islands;
     }
     return {};
   }

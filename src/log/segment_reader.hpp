@@ -39,4 +39,15 @@ class SegmentReader {
   std::int64_t error_ = 0;
 };
 
+// What lies in a segment from an offset on, where the chain of blocks is broken.
+struct TailScan {
+  std::uint64_t begun = 0;    // end of the last block of this epoch, whole or not
+  std::uint64_t islands = 0;  // whole ones
+  std::uint64_t proof = 0;    // offset of one that shows that `lsn` had been flushed
+};
+// Looks at every page; false if a read failed.
+bool scan_tail(SegmentReader& reader, const SegmentEntry& entry, std::uint64_t seed,
+               std::uint32_t epoch, std::uint64_t offset, std::uint64_t lsn,
+               TailScan& out) noexcept;
+
 }  // namespace warden::log

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Committer, part three: segments and the manifest. A spare is made while the
-// current segment fills: zeroed in pieces between commits, flushed, its name made
-// durable, listed; only then used.
+// Committer, part three: beginning after recovery, changing to the next segment,
+// sealing at the end.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -12,21 +11,18 @@
 #include "base/assert.hpp"
 #include "log/committer.hpp"
 #include "log/errors.hpp"
+#include "log/planted.hpp"
 #include "log/tags.hpp"
 
 namespace warden::log {
 namespace {
 
-// Small, since on the synchronous queue a piece delays the next commit.
-constexpr std::size_t kZeroBytes = 64 * 1024;
 constexpr std::uint32_t kMakerTries = 100;
-// The spare is zeroed at so many times the rate at which the current segment fills.
-constexpr std::uint64_t kMakerPace = 4;
 
 }  // namespace
 
 Error Committer::allocate() {
-  memory_bytes_ = std::size_t{kSlots} * kMaxBlock + kZeroBytes;
+  memory_bytes_ = std::size_t{kSlots} * kMaxBlock + kZeroPiece;
   void* place =
       ::mmap(nullptr, memory_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (place == MAP_FAILED) {
@@ -46,6 +42,7 @@ Error Committer::allocate() {
 // What recovery read may lie in the page cache alone: sealed only once it is safe.
 Error Committer::sync_recovered(const Recovered& recovered) {
   for (const std::uint64_t number : recovered.unsynced) {
+    if (planted(Plant::no_recovery_sync)) break;
     std::unique_ptr<io::File> file;
     const std::string name = segment_name(number);
     int result = dir_.open(name.c_str(), io::Open::read_write, file);
@@ -67,7 +64,7 @@ Error Committer::begin(const Recovered& recovered, const Uuid& uuid) {
     manifest_.ends.push_back({manifest_.epoch, end});
     if (manifest_.ends.size() > kEpochEndsKept) manifest_.ends.erase(manifest_.ends.begin());
   }
-  ++manifest_.epoch;
+  if (!planted(Plant::no_epoch_bump) || manifest_.epoch == 0) ++manifest_.epoch;
   manifest_.uuid = uuid;
   manifest_.clean = false;
   if (Error error = sync_recovered(recovered)) return error;
@@ -111,7 +108,7 @@ Error Committer::make_first() {
   std::uint64_t offset = 0;
   std::uint32_t tries = 0;
   while (result == 0 && offset < spare.entry.size) {
-    const std::size_t size = std::min<std::uint64_t>(kZeroBytes, spare.entry.size - offset);
+    const std::size_t size = std::min<std::uint64_t>(kZeroPiece, spare.entry.size - offset);
     const std::int64_t put = spare.file->write(zeros_, size, offset);
     if ((put == -EINTR || put == -EAGAIN) && ++tries <= kMakerTries) continue;
     if (put <= 0) result = put == 0 ? -EIO : static_cast<int>(put);
@@ -158,7 +155,8 @@ SegmentEntry* Committer::listed(std::uint64_t number) noexcept {
 bool Committer::rotate() noexcept {
   const bool quiet = written_sequence_ == next_sequence_ && flushed_sequence_ == next_sequence_ &&
                      !flushes_[0].active && !flushes_[1].active;
-  if (!quiet || spares_.empty()) return false;
+  const bool early = planted(Plant::rotate_unflushed) && outstanding_ == 0;
+  if ((!quiet && !early) || spares_.empty()) return false;
   const std::uint64_t lsn = raw(make_lsn(manifest_.epoch, read_.load(std::memory_order_relaxed)));
   if (current_.file) {
     SegmentEntry& entry = current_.entry;
@@ -181,218 +179,6 @@ bool Committer::rotate() noexcept {
   counters_.segments.fetch_add(1, std::memory_order_relaxed);
   publish_room();
   return true;
-}
-
-bool Committer::spare_due() const noexcept {
-  const Maker& maker = maker_;
-  if (maker.busy) return false;
-  switch (maker.state) {
-    case Maker::State::idle:
-      // A store that is only opened and closed makes none.
-      return spares_.size() < options_.spares && (current_.file || spares_.empty());
-    case Maker::State::writing:
-      return maker.offset < kMakerPace * current_.offset || spares_.empty();
-    case Maker::State::flush:
-    case Maker::State::listing:
-      return true;
-  }
-  return false;
-}
-
-bool Committer::make_spare() noexcept {
-  Maker& maker = maker_;
-  if (!spare_due()) return false;
-  if (starved() && clock_.now_elapsed() < maker.retry_at) return false;
-  switch (maker.state) {
-    case Maker::State::idle:
-      return begin_spare();
-    case Maker::State::writing: {
-      const std::size_t size = std::min<std::uint64_t>(kZeroBytes, maker.limit - maker.offset);
-      maker.busy = true;
-      queue_.write(*maker.file, zeros_, size, maker.offset, make_tag(TagKind::maker, 0));
-      return true;
-    }
-    case Maker::State::flush:
-      maker.busy = true;
-      queue_.flush(*maker.file, make_tag(TagKind::maker, 0));
-      return true;
-    case Maker::State::listing:
-      return list_spare();
-  }
-  return false;
-}
-
-// A new file, or the one of a freed segment: that has its blocks already, and they
-// are not valid under the new number; only its header is zeroed.
-bool Committer::begin_spare() noexcept {
-  Maker& maker = maker_;
-  const bool recycle = recyclable_.number != 0;
-  maker.entry = {};
-  maker.entry.number = manifest_.next_number++;
-  maker.offset = 0;
-  maker.tries = 0;
-  const std::string name = segment_name(maker.entry.number);
-  int result = 0;
-  if (recycle) {
-    maker.entry.size = recyclable_.size;
-    maker.limit = kPage;
-    result = dir_.rename(segment_name(recyclable_.number).c_str(), name.c_str());
-    if (result == 0) result = dir_.open(name.c_str(), io::Open::read_write, maker.file);
-    recyclable_ = {};
-  } else {
-    maker.entry.size = std::min(options_.segment_bytes, current_.entry.size * 2);
-    maker.limit = maker.entry.size;
-    result = dir_.open(name.c_str(), io::Open::create, maker.file);
-  }
-  if (result < 0) {
-    make_failed("create a segment", result);
-    return false;
-  }
-  if (recycle) counters_.recycled.fetch_add(1, std::memory_order_relaxed);
-  maker.state = Maker::State::writing;
-  return true;
-}
-
-SegmentEntry Committer::oldest() const {
-  const std::lock_guard lock(list_);
-  if (manifest_.segments.size() < 2) return {};
-  const SegmentEntry& front = manifest_.segments.front();
-  return (front.flags & kEntrySealed) != 0 ? front : SegmentEntry{};
-}
-
-// All that lived in it has been appended again and is durable, says who asked. First
-// a manifest without it, then the file.
-bool Committer::free_oldest() noexcept {
-  const std::uint64_t wanted = free_wanted_.load(std::memory_order_acquire);
-  if (wanted == 0) return false;
-  if (starved() && clock_.now_elapsed() < maker_.retry_at) return false;
-  const SegmentEntry entry = oldest();
-  int result = -ENOMEM;
-  if (entry.number == wanted) {
-    {
-      const std::lock_guard lock(list_);
-      manifest_.segments.erase(manifest_.segments.begin());
-    }
-    try {
-      result = write_manifest(dir_, manifest_);
-    } catch (const std::bad_alloc&) {
-      result = -ENOMEM;
-    }
-    if (result < 0) {
-      const std::lock_guard lock(list_);
-      // Its place is still allocated: this cannot fail.
-      manifest_.segments.insert(manifest_.segments.begin(), entry);
-    }
-  }
-  if (entry.number == wanted && result < 0) {
-    if (!is_full(-result) && result != -ENOMEM) {
-      fail("write a manifest", result);
-      return false;
-    }
-    maker_.retry_at = clock_.now_elapsed() + options_.starved_retry;
-    set_starved(true);
-    return false;
-  }
-  free_wanted_.store(0, std::memory_order_relaxed);
-  if (entry.number != wanted) return true;
-  const SegmentEntry& front = manifest_.segments.front();
-  start_mark_ = (front.flags & kEntrySealed) != 0 ? front.base
-                : current_.file                   ? current_.entry.base
-                                                  : written_end_;
-  sealed_bytes_ -= entry.offset;
-  if (recyclable_.number == 0 && entry.size >= current_.entry.size) {
-    recyclable_ = entry;
-  } else {
-    dir_.unlink(segment_name(entry.number).c_str());  // else the next opening does it
-  }
-  counters_.freed.fetch_add(1, std::memory_order_relaxed);
-  freed_.store(wanted, std::memory_order_release);
-  publish_room();
-  if (listener_.freed) listener_.freed();
-  return true;
-}
-
-void Committer::complete_make(std::int64_t result) noexcept {
-  Maker& maker = maker_;
-  maker.busy = false;
-  if (failed()) return;
-  if (maker.state == Maker::State::flush) {
-    if (result != 0) {
-      fail("flush a new segment", result > 0 ? -EIO : result);
-      return;
-    }
-    maker.state = Maker::State::listing;
-    return;
-  }
-  const bool again = result == -EAGAIN || result == -EINTR || (result >= 0 && result < kPage);
-  if (again && ++maker.tries <= kMakerTries) return;
-  if (result < kPage) {
-    make_failed("fill a new segment", result >= 0 ? -ENOSPC : static_cast<int>(result));
-    return;
-  }
-  maker.offset += static_cast<std::uint64_t>(result) / kPage * kPage;
-  if (maker.offset >= maker.limit) maker.state = Maker::State::flush;
-}
-
-bool Committer::list_spare() noexcept {
-  Maker& maker = maker_;
-  int result = dir_.sync();
-  bool pushed = false;
-  try {
-    if (result == 0) {
-      const std::lock_guard lock(list_);
-      manifest_.segments.push_back(maker.entry);
-      pushed = true;
-    }
-    if (result == 0) {
-      result = write_manifest(dir_, manifest_);
-    }
-    if (result == 0) {
-      Spare spare;
-      spare.entry = maker.entry;
-      spares_.push_back(std::move(spare));
-    }
-  } catch (const std::bad_alloc&) {
-    result = -ENOMEM;
-  }
-  if (result == 0) {
-    spares_.back().file = std::move(maker.file);
-    maker.state = Maker::State::idle;
-    publish_room();
-    set_starved(false);
-    return true;
-  }
-  // CURRENT may name the manifest that lists it, so the file stays; the next attempt
-  // writes another manifest.
-  if (pushed) {
-    const std::lock_guard lock(list_);
-    manifest_.segments.pop_back();
-  }
-  if (!is_full(-result) && result != -ENOMEM) {
-    fail("write a manifest", result);
-    return false;
-  }
-  maker.retry_at = clock_.now_elapsed() + options_.starved_retry;
-  set_starved(true);
-  return false;
-}
-
-// No room or memory for a spare: later again. Anything else ends the log, as a disk
-// that cannot be trusted with zeros cannot be trusted with records.
-void Committer::make_failed(const char* what, int result) noexcept {
-  Maker& maker = maker_;
-  if (maker.file) {
-    maker.file.reset();
-    dir_.unlink(segment_name(maker.entry.number).c_str());
-  }
-  maker.state = Maker::State::idle;
-  const Code code = code_of_errno(-result);
-  if (code != Code::no_space && code != Code::no_memory) {
-    fail(what, result);
-    return;
-  }
-  maker.retry_at = clock_.now_elapsed() + options_.starved_retry;
-  set_starved(true);
 }
 
 void Committer::publish_room() noexcept {

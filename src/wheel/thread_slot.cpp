@@ -6,7 +6,9 @@
 #include <atomic>
 #include <bit>
 
-namespace warden::wheel::detail {
+namespace warden::wheel {
+
+namespace detail {
 
 constinit thread_local unsigned t_slot = kSlotUnset;
 
@@ -15,6 +17,15 @@ namespace {
 // Set bits are taken numbers. Touched at a thread's first and last moment only. The
 // exchange of a bit acquires what the number's last holder released (invariant 2).
 constinit std::atomic<std::uint64_t> g_taken[kThreadSlots / 64] = {};
+
+// Raised by each taker, never lowered.
+constinit std::atomic<unsigned> g_limit{0};
+
+void raise_limit(unsigned to) noexcept {
+  unsigned seen = g_limit.load(std::memory_order_relaxed);
+  while (seen < to && !g_limit.compare_exchange_weak(seen, to, std::memory_order_relaxed)) {
+  }
+}
 
 struct Returner {
   // Thread-local destructors that run later find no cache (invariant 3).
@@ -39,6 +50,7 @@ unsigned take_thread_slot() noexcept {
       if (g_taken[word].compare_exchange_weak(taken, taken | (std::uint64_t{1} << bit),
                                               std::memory_order_acquire,
                                               std::memory_order_relaxed)) {
+        raise_limit(word * 64 + bit + 1);
         return t_slot = word * 64 + bit;
       }
     }
@@ -46,4 +58,10 @@ unsigned take_thread_slot() noexcept {
   return t_slot = kThreadSlots;
 }
 
-}  // namespace warden::wheel::detail
+}  // namespace detail
+
+unsigned thread_slot_limit() noexcept {
+  return detail::g_limit.load(std::memory_order_relaxed);
+}
+
+}  // namespace warden::wheel

@@ -25,6 +25,10 @@ extern thread_local unsigned t_slot __attribute__((tls_model("initial-exec")));
 unsigned take_thread_slot() noexcept;
 }  // namespace detail
 
+// All numbers taken so far are below it. Relaxed: for sums that are exact only when
+// nobody is inside a call.
+unsigned thread_slot_limit() noexcept;
+
 inline unsigned thread_slot() noexcept {
   const unsigned slot = detail::t_slot;
   return slot != kSlotUnset ? slot : detail::take_thread_slot();

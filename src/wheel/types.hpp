@@ -85,6 +85,7 @@ struct DefaultPolicy {
   static constexpr std::uint32_t kEarlyChunks = 16;     // a slot so large is cascaded early
 
   static unsigned thread_slot() noexcept { return wheel::thread_slot(); }
+  static unsigned thread_slot_limit() noexcept { return wheel::thread_slot_limit(); }
 
   static constexpr bool kBugNoTagBumpOnEmpty = false;
   static constexpr bool kBugPublishNowAfterClose = false;

@@ -213,9 +213,11 @@ bool BasicWheel<Atomic, Policy>::cancel(Handle handle) noexcept {
   const std::uint32_t index = handle_index(handle);
   if (!nodes_.known(index)) return false;
   NodeT& node = nodes_[index];
-  std::uint64_t word = node.word.load(std::memory_order_acquire);
-  if ((word & 1) == 0) return false;
-  if (!Policy::kBugNoGenerationCheck && word >> 1 != handle_generation(handle)) return false;
+  // What the word must be, with no look at it before: one miss of the cache, not two.
+  std::uint64_t word = (handle_generation(handle) << 1) | 1;
+  if constexpr (Policy::kBugNoGenerationCheck) {
+    word = node.word.load(std::memory_order_acquire) | 1;
+  }
   // The swap decides against a firing and other cancels. Acquire: we own the node now.
   // Release: the reads of whoever armed it come before our successor's writes.
   if (!node.word.compare_exchange_strong(word, word & ~std::uint64_t{1}, std::memory_order_acq_rel,
@@ -274,7 +276,7 @@ std::uint64_t BasicWheel<Atomic, Policy>::size() const noexcept {
   std::uint64_t ended =
       fired_.load(std::memory_order_relaxed) + shared_cancelled_.load(std::memory_order_relaxed);
   std::uint64_t scheduled = shared_scheduled_.load(std::memory_order_relaxed);
-  for (const Local& each : locals_) {
+  for (const Local& each : std::span(locals_).first(Policy::thread_slot_limit())) {
     ended += each.cancelled.load(std::memory_order_relaxed);
     scheduled += each.scheduled.load(std::memory_order_relaxed);
   }
@@ -284,7 +286,9 @@ std::uint64_t BasicWheel<Atomic, Policy>::size() const noexcept {
 template <template <class> class Atomic, class Policy>
 std::uint64_t BasicWheel<Atomic, Policy>::cancelled_total() const noexcept {
   std::uint64_t cancelled = shared_cancelled_.load(std::memory_order_relaxed);
-  for (const Local& each : locals_) cancelled += each.cancelled.load(std::memory_order_relaxed);
+  for (const Local& each : std::span(locals_).first(Policy::thread_slot_limit())) {
+    cancelled += each.cancelled.load(std::memory_order_relaxed);
+  }
   return cancelled;
 }
 

@@ -121,9 +121,9 @@ Chain BasicWheel<Atomic, Policy>::detach_open(unsigned level, Tick tick) noexcep
 }
 
 // Compaction. It is on from the time that garbage exceeds half of the live timers until
-// it is less than a quarter, and visits three entries for each timer cancelled
-// meanwhile: at least one of three is garbage then, so garbage stays bounded whatever
-// the rate of cancels.
+// it is less than a quarter, and visits two entries for each timer cancelled meanwhile.
+// Once garbage equals the live, one of two is garbage, and as much is dropped as comes:
+// garbage stays bounded whatever the rate of cancels.
 template <template <class> class Atomic, class Policy>
 void BasicWheel<Atomic, Policy>::sweep(Progress& progress) noexcept {
   const std::uint64_t cancelled = cancelled_total();
@@ -141,7 +141,7 @@ void BasicWheel<Atomic, Policy>::sweep(Progress& progress) noexcept {
   }
   // What was begun is finished, lest its slot be compacted by halves for ever.
   if (!sweeping_ && sweep_.from.head == kNoChunk) return;
-  sweep_debt_ = std::min<std::uint64_t>(sweep_debt_ + 3 * fresh, 3 * (live + garbage));
+  sweep_debt_ = std::min<std::uint64_t>(sweep_debt_ + 2 * fresh, 2 * (live + garbage));
   unsigned looked = 0;
   while (sweep_debt_ > 0 && !progress.exhausted()) {
     if (sweep_.from.head == kNoChunk) {

@@ -15,9 +15,9 @@ using PlotMaker = typename Plots<Policy>::Make;
 
 // Seeds first, then all runs within two disturbances; answers what was found.
 template <class Policy>
-std::string find(const PlotMaker<Policy>& make) {
+std::string find(const PlotMaker<Policy>& make, std::uint64_t seeds = 20'000) {
   Explorer explorer;
-  for (std::uint64_t seed = 1; seed <= 20'000; ++seed) {
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     Seeded decisions(seed);
     const std::string error = run_plot<Policy>(explorer, decisions, make);
     if (!error.empty()) {
@@ -48,7 +48,7 @@ struct PublishNowAfterClose : TestPolicy {
 };
 TEST(WheelPlanted, NowPublishedAfterClosing) {
   const std::string error =
-      find<PublishNowAfterClose>(Plots<PublishNowAfterClose>::schedule_into_closing_tick);
+      find<PublishNowAfterClose>(Plots<PublishNowAfterClose>::schedule_into_closing_tick, 100);
   EXPECT_NE(error, "");
 }
 

@@ -146,8 +146,10 @@ def dead(tree):
             reached.append(path)
         else:
             yield path, 1, "is built by nothing: no CMakeLists.txt or script names it"
-    # What is installed is in use; all other headers must be reached from a source.
-    reached += [path for path in tree.suffixed(HEADERS) if path.startswith("include/")]
+    # What is installed is in use, and what a CMakeLists.txt has the compiler include
+    # (-include); all other headers must be reached from a source.
+    reached += [path for path in tree.suffixed(HEADERS)
+                if path.startswith("include/") or is_built(tree, path)]
     seen = set(reached)
     while reached:
         path = reached.pop()

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The real disk where the system says no: io_uring or O_DIRECT refused by a seccomp
+// filter, a file-size limit, a forked child. Each in a process of its own, since
+// filters and limits cannot be taken back.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <functional>
+
+#include "../log/log_fixture.hpp"
+#include "io/fork.hpp"
+
+namespace warden::log::test {
+namespace {
+
+// Runs `body` in a child; its answer must be 0, else the line where it gave up.
+int in_child(const std::function<int()>& body) {
+  const pid_t child = ::fork();
+  if (child == 0) _exit(body());
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+#define GIVE_UP_UNLESS(cond) \
+  if (!(cond)) return __LINE__ % 250 + 1
+
+// System call `number` answers `error`; with `flag`, only if its argument `arg` has it.
+bool refuse(long number, int error, unsigned arg = 0, std::uint32_t flag = 0) {
+  const auto errno_return = static_cast<std::uint32_t>(SECCOMP_RET_ERRNO | error);
+  const auto call = static_cast<std::uint32_t>(number);
+  const auto low_word =
+      static_cast<std::uint32_t>(offsetof(seccomp_data, args) + sizeof(std::uint64_t) * arg);
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, low_word),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, flag, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, errno_return),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  if (flag == 0) {
+    filter[2] = BPF_STMT(BPF_RET | BPF_K, errno_return);
+  }
+  sock_fprog program = {static_cast<unsigned short>(std::size(filter)), filter};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+// Appends, syncs, closes, reopens: 0 if all is there.
+int use_store(const std::string& path, const char* backend, const std::string& note) {
+  const auto disk = io::make_real_disk(io::Backend::automatic);
+  for (std::size_t round = 0; round < 2; ++round) {
+    KeepingSink sink;
+    std::unique_ptr<Log> log;
+    const Error error = Log::open(*disk, path, small_options(), sink, log);
+    if (error) std::fprintf(stderr, "%s\n", error.message.c_str());
+    GIVE_UP_UNLESS(!error);
+    GIVE_UP_UNLESS(sink.seen.size() == round * 300);
+    for (int i = 0; i < 300; ++i) put(*log, std::string(1000, 'i'));
+    GIVE_UP_UNLESS(log->sync(kNever) == Code::ok);
+    GIVE_UP_UNLESS(std::string(log->stats().backend) == backend);
+    GIVE_UP_UNLESS(log->stats().note.find(note) != std::string::npos);
+    GIVE_UP_UNLESS(log->close(kNever) == Code::ok);
+  }
+  return 0;
+}
+
+TEST(RealDisk, FallsBackWhereIoUringIsRefused) {
+  for (const int error : {EPERM, ENOSYS, ENOMEM}) {
+    TempDir dir;
+    EXPECT_EQ(in_child([&] {
+                GIVE_UP_UNLESS(refuse(SYS_io_uring_setup, error));
+                return use_store(dir.path(), "posix", "io_uring was refused");
+              }),
+              0)
+        << "errno " << error;
+  }
+}
+
+TEST(RealDisk, DoesNotFallBackWhereIoUringIsDemanded) {
+  TempDir dir;
+  EXPECT_EQ(in_child([&] {
+              GIVE_UP_UNLESS(refuse(SYS_io_uring_setup, EPERM));
+              const auto disk = io::make_real_disk(io::Backend::uring);
+              KeepingSink sink;
+              std::unique_ptr<Log> log;
+              const Error error = Log::open(*disk, dir.path(), small_options(), sink, log);
+              GIVE_UP_UNLESS(error.code == Code::permission);
+              GIVE_UP_UNLESS(error.message.find("asynchronous writing") != std::string::npos);
+              return 0;
+            }),
+            0);
+}
+
+TEST(RealDisk, WorksWithoutODirect) {
+  TempDir dir;
+  EXPECT_EQ(in_child([&] {
+              GIVE_UP_UNLESS(refuse(SYS_openat, EINVAL, 2, O_DIRECT));
+              return use_store(dir.path(), "io_uring", "");
+            }),
+            0);
+}
+
+TEST(RealDisk, AFileSizeLimitRefusesAndDoesNotKill) {
+  TempDir dir;
+  EXPECT_EQ(in_child([&] {
+              // The first segment fits, the next, twice as large, does not.
+              const rlimit limit = {130 * 1024, 130 * 1024};
+              GIVE_UP_UNLESS(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+              const auto disk = io::make_real_disk(io::Backend::automatic);
+              KeepingSink sink;
+              std::unique_ptr<Log> log;
+              Options options = small_options();
+              options.buffer_bytes = 64 * 1024;
+              GIVE_UP_UNLESS(!Log::open(*disk, dir.path(), options, sink, log));
+              std::size_t taken = 0;
+              Code code = Code::ok;
+              while (taken < 1000) {
+                Credit credit;
+                const std::string text(500, 'f');
+                code = log->reserve(text.size(), 1, ReserveFlags::none, credit);
+                if (code != Code::ok) break;
+                log->append(credit, RecordType::state, 1, bytes_of(text));
+                log->release(credit);
+                ++taken;
+                log->wait_durable(log->last_appended(), kMilli);
+              }
+              GIVE_UP_UNLESS(code == Code::no_space);
+              GIVE_UP_UNLESS(taken > 0);
+              const Lsn durable = log->durable();
+              log->close(kMilli);
+              log.reset();
+              KeepingSink again;
+              options.mode = Mode::read_only;
+              GIVE_UP_UNLESS(!Log::open(*disk, dir.path(), options, again, log));
+              GIVE_UP_UNLESS(!again.seen.empty() && again.seen.back().lsn >= durable);
+              return 0;
+            }),
+            0);
+}
+
+TEST(RealDisk, AForkedChildIsRefusedAndHoldsNothing) {
+  for (const io::Backend backend : {io::Backend::uring, io::Backend::posix}) {
+    TempDir dir;
+    const auto disk = io::make_real_disk(backend);
+    KeepingSink sink;
+    std::unique_ptr<Log> log;
+    ASSERT_EQ(Log::open(*disk, dir.path(), small_options(), sink, log).code, Code::ok);
+    const Lsn lsn = put(*log, "of the parent");
+    int hold[2];
+    ASSERT_EQ(::pipe(hold), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::close(hold[1]);
+      Credit credit;
+      bool good = log->forked();
+      good = good && log->reserve(1, 1, ReserveFlags::none, credit) == Code::forked;
+      good = good && log->wait_durable(lsn, kNever) == Code::forked;
+      good = good && log->close(kNever) == Code::forked;
+      good = good && log->free_oldest(1, lsn, 0) == Code::forked;
+      log.reset();
+      // Stays until the parent has opened the store anew.
+      char byte = 0;
+      const bool told = ::read(hold[0], &byte, 1) == 1;
+      _exit(good && told ? 0 : 1);
+    }
+    ::close(hold[0]);
+    EXPECT_EQ(log->sync(kNever), Code::ok);
+    EXPECT_EQ(log->close(kSecond), Code::ok);
+    EXPECT_EQ(Log::open(*disk, dir.path(), small_options(), sink, log).code, Code::ok);
+    EXPECT_EQ(sink.seen.size(), 1u);
+    ASSERT_EQ(::write(hold[1], "x", 1), 1);
+    ::close(hold[1]);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
+  }
+}
+
+TEST(RealDisk, AnOrphanedChildDoesNotKeepTheLock) {
+  TempDir dir;
+  int hold[2];
+  ASSERT_EQ(::pipe(hold), 0);
+  EXPECT_EQ(in_child([&] {
+              const auto disk = io::make_real_disk(io::Backend::uring);
+              KeepingSink sink;
+              std::unique_ptr<Log> log;
+              GIVE_UP_UNLESS(!Log::open(*disk, dir.path(), small_options(), sink, log));
+              put(*log, "x");
+              GIVE_UP_UNLESS(log->sync(kNever) == Code::ok);
+              ::close(hold[1]);
+              if (::fork() == 0) {
+                char byte = 0;
+                _exit(::read(hold[0], &byte, 1) == 0 ? 0 : 1);
+              }
+              _exit(0);  // as if killed: nothing is closed properly
+              return 1;
+            }),
+            0);
+  const auto disk = io::make_real_disk(io::Backend::uring);
+  KeepingSink sink;
+  std::unique_ptr<Log> log;
+  const Error error = Log::open(*disk, dir.path(), small_options(), sink, log);
+  EXPECT_EQ(error.code, Code::ok) << error.message;
+  EXPECT_EQ(sink.seen.size(), 1u);
+  ::close(hold[0]);
+  ::close(hold[1]);
+}
+
+TEST(Clock, ManualMovesByHandOnly) {
+  io::ManualClock clock(500);
+  EXPECT_EQ(clock.now_wall(), 500);
+  EXPECT_EQ(clock.now_elapsed(), 0);
+  clock.advance(10);
+  clock.step_wall(-100);
+  EXPECT_EQ(clock.now_wall(), 410);
+  EXPECT_EQ(clock.now_elapsed(), 10);
+}
+
+TEST(Clock, RealNeverGoesBackOnElapsed) {
+  Nanos last = io::real_clock().now_elapsed();
+  for (int i = 0; i < 1000; ++i) {
+    const Nanos now = io::real_clock().now_elapsed();
+    ASSERT_GE(now, last);
+    last = now;
+  }
+  EXPECT_GT(io::real_clock().now_wall(), 1'600'000'000 * kSecond);
+}
+
+}  // namespace
+}  // namespace warden::log::test
