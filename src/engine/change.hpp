@@ -67,6 +67,9 @@ Code Store::change(Entry& e, const Options& o, Result& r, After& after, Code whe
     draft.changed = true;
   }
   pass(draft, now, true);
+  // A manual clock's instants are the item's own time, which it keeps even where the
+  // verb itself adds nothing: what was evaluated at it must not come earlier again.
+  draft.changed = draft.changed || (time_.manual() && draft.at != item.at);
   if (!draft.changed) {
     fill(r, draft);
     return answer;

@@ -114,9 +114,10 @@ Code Consumers::remove(alert::Hub& hub, std::string_view name) {
 alert::Counted Consumers::ack(alert::Hub& hub, alert::Consumer& consumer,
                               std::span<const std::uint64_t> leases) {
   Room room;
-  const std::size_t records = leases.size() / kAcksARecord + 1;
-  const Code code = recorder_.reserve(leases.size() * kAckBytes, static_cast<std::uint32_t>(records),
-                                      log::ReserveFlags::closing, room);
+  // At most a record each: how many alerts the hub tells at once is its business.
+  const Code code =
+      recorder_.reserve(leases.size() * kAckBytes, static_cast<std::uint32_t>(leases.size()),
+                        log::ReserveFlags::closing, room);
   if (is_error(code)) return {code, 0};
   const AckRoom here(room);
   return hub.ack(consumer, leases);
