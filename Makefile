@@ -61,11 +61,12 @@ bench:
 	@tests/setup.sh run test bench
 	@tests/bench.sh $(BUILD)
 
+# Full settings: a quiet machine and the better part of an hour.
 bench-wheel:
 	@tests/setup.sh run test bench
 	$(CONFIGURE) -DWARDEN_BENCH=ON
-	cmake --build $(BUILD)
-	BUILD_DIR=$(BUILD) bench/wheel/run.sh
+	cmake --build $(BUILD) --target wheel_bench
+	python3 bench/wheel/run.py --bench $(BUILD)/bin/wheel_bench --out bench/results
 
 lint:
 	@tests/setup.sh run test bench lint

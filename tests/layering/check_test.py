@@ -136,6 +136,11 @@ class Planted(WithTree):
         self.expect({"src/cli/main.cpp": source('#include "../engine/engine.hpp"')},
                     "without ..")
 
+    def test_tests_may_share_helpers_by_dots(self):
+        self.assertEqual(self.findings({
+            "tests/model.hpp": header(),
+            "tests/unit/flow/rule_test.cpp": source('#include "../../model.hpp"')}), [])
+
     def test_include_in_a_comment_does_not_count(self):
         self.assertEqual(self.findings({"src/cli/main.cpp": source(
             '#include "warden/warden.h"', '// #include "engine/engine.hpp"',
