@@ -115,10 +115,11 @@ int32_t warden_consumer_open(warden_store* store, const char* name, size_t name_
   return capi::on_store(store, [&](engine::Store& engine) {
     alert::ConsumerOptions wanted;
     if (!read_options(options, wanted)) {
-      return capi::report(Error{Code::invalid_argument,
-                                "consumer options: a value has no meaning; expected start 0..2, "
-                                "audit and early 0 or 1, min_severity 0..4, pointers with their lengths"},
-                          err);
+      return capi::report(
+          Error{Code::invalid_argument,
+                "consumer options: a value has no meaning; expected start 0..2, "
+                "audit and early 0 or 1, min_severity 0..4, pointers with their lengths"},
+          err);
     }
     auto handle = std::make_unique<warden_consumer>();
     handle->engine = &engine;
@@ -169,9 +170,8 @@ int32_t warden_alert_extend(warden_consumer* consumer, uint64_t lease, int64_t l
 }
 
 int32_t warden_consumer_wake(warden_consumer* consumer) {
-  return on_consumer(consumer, [](alert::Hub& hub, alert::Consumer& name) {
-    return code_of(hub.wake(name));
-  });
+  return on_consumer(
+      consumer, [](alert::Hub& hub, alert::Consumer& name) { return code_of(hub.wake(name)); });
 }
 
 int32_t warden_consumer_close(warden_consumer* consumer) {
@@ -182,8 +182,8 @@ int32_t warden_consumer_close(warden_consumer* consumer) {
 int32_t warden_consumer_delete(warden_store* store, const char* name, size_t name_len) {
   std::string_view given;
   if (!capi::view(name, name_len, given)) return WARDEN_E_INVALID_ARGUMENT;
-  return capi::on_store(store,
-                        [&](engine::Store& engine) { return code_of(engine.remove_consumer(given)); });
+  return capi::on_store(
+      store, [&](engine::Store& engine) { return code_of(engine.remove_consumer(given)); });
 }
 
 }  // extern "C"

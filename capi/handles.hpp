@@ -40,7 +40,9 @@ struct warden_scan {
 
 namespace warden::capi {
 
-inline std::int32_t code_of(Code code) noexcept { return static_cast<std::int32_t>(code); }
+inline std::int32_t code_of(Code code) noexcept {
+  return static_cast<std::int32_t>(code);
+}
 
 // A struct of the caller's, of its size, brought to ours: what it is too short to
 // hold has its initial value.

@@ -148,8 +148,7 @@ int32_t warden_extend(warden_store* store, const char* flow, size_t flow_len, co
 }
 
 int32_t warden_complete(warden_store* store, const char* flow, size_t flow_len, const void* key,
-                        size_t key_len, const warden_item_options* options,
-                        warden_result* result) {
+                        size_t key_len, const warden_item_options* options, warden_result* result) {
   return on_item(store, {flow, flow_len, key, key_len}, options, result,
                  [](auto& engine, const auto& target, const auto& o, auto& r) {
                    return engine.complete(target, o, r);

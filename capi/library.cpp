@@ -64,7 +64,9 @@ constexpr CodeInfo kCodes[] = {
 
 // The engine's codes are the ABI's.
 using warden::Code;
-constexpr bool same(Code code, std::int32_t abi) { return static_cast<std::int32_t>(code) == abi; }
+constexpr bool same(Code code, std::int32_t abi) {
+  return static_cast<std::int32_t>(code) == abi;
+}
 static_assert(same(Code::created, WARDEN_NEW) && same(Code::existing, WARDEN_EXISTING) &&
               same(Code::already_done, WARDEN_ALREADY_DONE) &&
               same(Code::done_early, WARDEN_DONE_EARLY) && same(Code::armed, WARDEN_ARMED) &&
@@ -99,7 +101,9 @@ uint32_t warden_version(void) {
   return (WARDEN_VERSION_MAJOR << 16) | (WARDEN_VERSION_MINOR << 8) | WARDEN_VERSION_PATCH;
 }
 
-const char* warden_version_string(void) { return WARDEN_VERSION_TEXT; }
+const char* warden_version_string(void) {
+  return WARDEN_VERSION_TEXT;
+}
 
 int32_t warden_abi_check(uint32_t abi, uint32_t min_version) {
   return abi == WARDEN_ABI && warden_version() >= min_version ? WARDEN_OK
@@ -130,6 +134,8 @@ int32_t warden_config_set(warden_config* config, const char* key, const char* va
       [&] { return warden::capi::report(config->values.set(key, value), err); });
 }
 
-void warden_config_free(warden_config* config) { delete config; }
+void warden_config_free(warden_config* config) {
+  delete config;
+}
 
 }  // extern "C"

@@ -57,8 +57,8 @@ bool put_item(const engine::Reading& reading, warden_item& item, void* buffer,
   for (std::size_t i = 0; i < rules; ++i) {
     const flow::RuleSlot& slot = reading.rules[i];
     const std::string& name = reading.flow->def.rules[i].name;
-    const bool rests = slot.status == flow::RuleStatus::resting ||
-                       slot.status == flow::RuleStatus::ttl;
+    const bool rests =
+        slot.status == flow::RuleStatus::resting || slot.status == flow::RuleStatus::ttl;
     warden_item_rule rule{};
     rule.deadline_ns = rests ? WARDEN_NO_TIME : slot.deadline;
     rule.status = rests ? WARDEN_RULE_RESTING : raw(slot.status);
@@ -178,6 +178,8 @@ int32_t warden_scan_next(warden_scan* scan, warden_item* items, size_t max, void
   });
 }
 
-void warden_scan_close(warden_scan* scan) { delete scan; }
+void warden_scan_close(warden_scan* scan) {
+  delete scan;
+}
 
 }  // extern "C"

@@ -91,7 +91,8 @@ int32_t warden_durable_arm(warden_store* store, uint64_t lsn) {
 }
 
 int32_t warden_clock_advance(warden_store* store, int64_t to_ns) {
-  return on_store(store, [&](engine::Store& engine) { return code_of(engine.clock_advance(to_ns)); });
+  return on_store(store,
+                  [&](engine::Store& engine) { return code_of(engine.clock_advance(to_ns)); });
 }
 
 int32_t warden_flow_define(warden_store* store, const char* text, size_t text_len,

@@ -8,6 +8,7 @@ wheel.md (the same as a table) and wheel.svg into --out.
     python3 bench/wheel/run.py --bench build/bin/wheel_bench --out bench/results
     python3 bench/wheel/run.py --quick --bench build/bin/wheel_bench --out /tmp/quick
 """
+
 import argparse
 import json
 import os
@@ -41,20 +42,71 @@ def jobs():
 
 # metric, workload, field, live, threads, peer, target (limit of ours / peer), unit
 RATIOS = [
-    ("2 threads, churn, time of a pair, against the mutex wheel", "churn", "ns_pair", 10 * M, 2, "mutex", 1 / 3.5, "ns"),
-    ("2 threads, churn, time of a pair, against 16 shards", "churn", "ns_pair", 10 * M, 2, "shard16", 1 / 2.0, "ns"),
+    (
+        "2 threads, churn, time of a pair, against the mutex wheel",
+        "churn",
+        "ns_pair",
+        10 * M,
+        2,
+        "mutex",
+        1 / 3.5,
+        "ns",
+    ),
+    (
+        "2 threads, churn, time of a pair, against 16 shards",
+        "churn",
+        "ns_pair",
+        10 * M,
+        2,
+        "shard16",
+        1 / 2.0,
+        "ns",
+    ),
     ("1 thread, single pair", "churn", "ns_pair", 10 * M, 1, "linked", 1.3, "ns"),
-    ("1 thread, single pair, handle hinted a pair ahead", "hinted", "ns_pair", 10 * M, 1, "linked", None, "ns"),
-    ("1 thread, single pair, against the mutex wheel", "churn", "ns_pair", 10 * M, 1, "mutex", None, "ns"),
+    (
+        "1 thread, single pair, handle hinted a pair ahead",
+        "hinted",
+        "ns_pair",
+        10 * M,
+        1,
+        "linked",
+        None,
+        "ns",
+    ),
+    (
+        "1 thread, single pair, against the mutex wheel",
+        "churn",
+        "ns_pair",
+        10 * M,
+        1,
+        "mutex",
+        None,
+        "ns",
+    ),
     ("1 thread, batch of 16, a pair", "batch", "ns_pair", 10 * M, 1, "linked", 1.0, "ns"),
     ("expire, a timer", "expire", "ns_timer", 10 * M, 1, "linked", 0.4, "ns"),
     ("worst advance across a coarse slot", "pause", "worst_ms", 10 * M, 1, "linked", 1 / 100, "ms"),
-    ("pair p99.9 while the other thread crosses", "pause", "p999_us", 10 * M, 2, "mutex", 1 / 50, "us"),
+    (
+        "pair p99.9 while the other thread crosses",
+        "pause",
+        "p999_us",
+        10 * M,
+        2,
+        "mutex",
+        1 / 50,
+        "us",
+    ),
     ("one hot slot, 2 threads, time of a pair", "same", "ns_pair", M, 2, "mutex", 1 / 3, "ns"),
     ("1 M due in one tick", "onetick", "ms", M, 1, "linked", 1.5, "ms"),
 ]
-RATIOS += [("1 thread, single pair, 1 M live", "churn", "ns_pair", M, 1, peer, None, "ns") for peer in SINGLE]
-RATIOS += [("expire, a timer, 1 M", "expire", "ns_timer", M, 1, peer, None, "ns") for peer in ["linked", "heap", "tree"]]
+RATIOS += [
+    ("1 thread, single pair, 1 M live", "churn", "ns_pair", M, 1, peer, None, "ns")
+    for peer in SINGLE
+]
+RATIOS += [
+    ("expire, a timer, 1 M", "expire", "ns_timer", M, 1, peer, None, "ns")
+    for peer in ["linked", "heap", "tree"]
+]
 
 
 def run_all(bench, quick, rounds):
@@ -72,7 +124,9 @@ def run_all(bench, quick, rounds):
                 command = [bench, workload, peer, str(live), str(pairs), str(threads)]
                 done = subprocess.run(command, env=env, capture_output=True, text=True)
                 if done.returncode != 0:
-                    sys.exit(f"{' '.join(command)}: status {done.returncode}: {done.stderr.strip()}")
+                    sys.exit(
+                        f"{' '.join(command)}: status {done.returncode}: {done.stderr.strip()}"
+                    )
                 key = (workload, live, threads, peer)
                 answer = json.loads(done.stdout)
                 if workload in ("expire", "onetick") and answer["check"] == 0:
@@ -92,69 +146,172 @@ def table(figures, quick, rounds):
     def row(metric, ours, peer, peer_name, unit, target, live, threads):
         ratio = ours / peer if peer else None
         met = None if target is None or ratio is None else ratio <= target
-        rows.append(dict(metric=metric, ours=ours, peer=peer, peer_name=peer_name, unit=unit,
-                         ratio=ratio, target=target, met=met, live=live, threads=threads, rounds=rounds))
+        rows.append(
+            dict(
+                metric=metric,
+                ours=ours,
+                peer=peer,
+                peer_name=peer_name,
+                unit=unit,
+                ratio=ratio,
+                target=target,
+                met=met,
+                live=live,
+                threads=threads,
+                rounds=rounds,
+            )
+        )
 
     for metric, workload, field, live, threads, peer, target, unit in RATIOS:
         theirs = median("churn" if workload == "hinted" else workload, field, live, threads, peer)
-        row(metric, median(workload, field, live, threads, "warden"), theirs, peer, unit, target, live, threads)
-    row("growth: a pair at 10 M against 100 k", median("churn", "ns_pair", 10 * M, 1, "warden"),
-        median("churn", "ns_pair", 100 * K, 1, "warden"), "itself at 100 k", "ns", 2.0, 10 * M, 1)
+        row(
+            metric,
+            median(workload, field, live, threads, "warden"),
+            theirs,
+            peer,
+            unit,
+            target,
+            live,
+            threads,
+        )
+    row(
+        "growth: a pair at 10 M against 100 k",
+        median("churn", "ns_pair", 10 * M, 1, "warden"),
+        median("churn", "ns_pair", 100 * K, 1, "warden"),
+        "itself at 100 k",
+        "ns",
+        2.0,
+        10 * M,
+        1,
+    )
     for live in (M, 10 * M):
-        row("memory in churn, a timer (target: at most 44)", median("churn", "bytes_timer", live, 1, "warden"),
-            44.0, "the target", "bytes", 1.0, live, 1)
-    row("memory after an hour of cancel churn, against live-only (at most 1.5)",
-        median("hour", "ratio", M, 1, "warden"), 1.5, "the target", "times", 1.0, M, 1)
+        row(
+            "memory in churn, a timer (target: at most 44)",
+            median("churn", "bytes_timer", live, 1, "warden"),
+            44.0,
+            "the target",
+            "bytes",
+            1.0,
+            live,
+            1,
+        )
+    row(
+        "memory after an hour of cancel churn, against live-only (at most 1.5)",
+        median("hour", "ratio", M, 1, "warden"),
+        1.5,
+        "the target",
+        "times",
+        1.0,
+        M,
+        1,
+    )
     return rows
 
 
 def markdown(rows):
-    out = ["| metric | live | threads | ours | peer | ratio | target | met |",
-           "| --- | --- | --- | --- | --- | --- | --- | --- |"]
+    out = [
+        "| metric | live | threads | ours | peer | ratio | target | met |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for r in rows:
         target = "" if r["target"] is None else f"<= {r['target']:.3g}"
         met = {True: "yes", False: "no", None: ""}[r["met"]]
-        out.append(f"| {r['metric']} | {r['live']:,} | {r['threads']} | {r['ours']:.4g} {r['unit']} | "
-                   f"{r['peer']:.4g} {r['unit']} ({r['peer_name']}) | {r['ratio']:.3g} | {target} | {met} |")
+        out.append(
+            f"| {r['metric']} | {r['live']:,} | {r['threads']} | {r['ours']:.4g} {r['unit']} | "
+            f"{r['peer']:.4g} {r['unit']} ({r['peer_name']}) | "
+            f"{r['ratio']:.3g} | {target} | {met} |"
+        )
     return "\n".join(out) + "\n"
 
 
 def svg(figures):
     """Two log-log panels: ns a pair, and the worst advance, against live timers."""
     import math
-    panels = [("churn", "ns_pair", "ns a pair (schedule + cancel), 1 thread", 10, 1000, ["warden", "linked", "mutex"]),
-              ("pause", "worst_ms", "worst advance across a coarse slot, ms", 0.001, 100, ["warden", "linked"])]
+
+    panels = [
+        (
+            "churn",
+            "ns_pair",
+            "ns a pair (schedule + cancel), 1 thread",
+            10,
+            1000,
+            ["warden", "linked", "mutex"],
+        ),
+        (
+            "pause",
+            "worst_ms",
+            "worst advance across a coarse slot, ms",
+            0.001,
+            100,
+            ["warden", "linked"],
+        ),
+    ]
     colour = {"warden": "#0a7d3c", "linked": "#b5521b", "mutex": "#3b5fa8"}
-    out = ['<svg xmlns="http://www.w3.org/2000/svg" width="860" height="330" font-family="sans-serif" font-size="11">',
-           '<rect width="860" height="330" fill="white"/>']
+    out = [
+        '<svg xmlns="http://www.w3.org/2000/svg" width="860" height="330" '
+        'font-family="sans-serif" font-size="11">',
+        '<rect width="860" height="330" fill="white"/>',
+    ]
     for number, (workload, field, title, low, high, peers) in enumerate(panels):
         left, top, width, height = 60 + 430 * number, 40, 340, 230
         x = lambda live: left + width * (math.log10(live) - 4) / 3
-        y = lambda v: top + height - height * (math.log10(max(v, low)) - math.log10(low)) / (math.log10(high) - math.log10(low))
+        y = (
+            lambda v: top
+            + height
+            - height
+            * (math.log10(max(v, low)) - math.log10(low))
+            / (math.log10(high) - math.log10(low))
+        )
         out.append(f'<text x="{left}" y="{top - 14}" font-size="13">{title}</text>')
         decade = low
         while decade <= high * 1.001:
-            out.append(f'<line x1="{left}" y1="{y(decade):.1f}" x2="{left + width}" y2="{y(decade):.1f}" stroke="#ddd"/>')
-            out.append(f'<text x="{left - 6}" y="{y(decade) + 4:.1f}" text-anchor="end">{decade:g}</text>')
+            out.append(
+                f'<line x1="{left}" y1="{y(decade):.1f}" x2="{left + width}" '
+                f'y2="{y(decade):.1f}" stroke="#ddd"/>'
+            )
+            out.append(
+                f'<text x="{left - 6}" y="{y(decade) + 4:.1f}" text-anchor="end">{decade:g}</text>'
+            )
             decade *= 10
         for live in CURVE:
-            out.append(f'<text x="{x(live):.1f}" y="{top + height + 16}" text-anchor="middle">{live:,}</text>')
+            out.append(
+                f'<text x="{x(live):.1f}" y="{top + height + 16}" '
+                f'text-anchor="middle">{live:,}</text>'
+            )
         for at, peer in enumerate(peers):
-            points = [(x(live), y(statistics.median(a[field] for a in figures[(workload, live, 1, peer)]))) for live in CURVE]
+            points = [
+                (
+                    x(live),
+                    y(statistics.median(a[field] for a in figures[(workload, live, 1, peer)])),
+                )
+                for live in CURVE
+            ]
             path = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
-            out.append(f'<polyline points="{path}" fill="none" stroke="{colour[peer]}" stroke-width="2"/>')
-            out += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" fill="{colour[peer]}"/>' for a, b in points]
-            out.append(f'<text x="{left + 90 * at}" y="{top + height + 38}" fill="{colour[peer]}">{peer}</text>')
+            out.append(
+                f'<polyline points="{path}" fill="none" stroke="{colour[peer]}" stroke-width="2"/>'
+            )
+            out += [
+                f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" fill="{colour[peer]}"/>'
+                for a, b in points
+            ]
+            out.append(
+                f'<text x="{left + 90 * at}" y="{top + height + 38}" '
+                f'fill="{colour[peer]}">{peer}</text>'
+            )
     out.append("</svg>")
     return "\n".join(out) + "\n"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--bench", default="build/bin/wheel_bench")
     parser.add_argument("--out", default="bench/results")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="small sizes, one round: that it runs, not how fast")
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes, one round: that it runs, not how fast"
+    )
     args = parser.parse_args()
     rounds = 1 if args.quick else args.rounds
     start = time.time()
@@ -167,7 +324,10 @@ def main():
     if not args.quick:
         (out / "wheel.svg").write_text(svg(figures))
     print(markdown(rows), end="")
-    print(f"{rounds} rounds in {time.time() - start:.0f} s, load average {os.getloadavg()[0]:.1f}", file=sys.stderr)
+    print(
+        f"{rounds} rounds in {time.time() - start:.0f} s, load average {os.getloadavg()[0]:.1f}",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

@@ -177,11 +177,11 @@ WARDEN_API int32_t warden_config_new(warden_config **config);
  *  | payload_max | largest payload, bytes                  | 65536   | 0 .. 1048576   |
  *  | dedupe_max  | most tombstones kept, items             | 10000000 | 0 .. 1000000000 |
  *  | start    | first instant of a manual clock, ns        | 0       | int64          |
- *  | mode     | `write`, or `read-only`: sees what is durable, also beside a live writer; verbs answer READ_ONLY | write | |
+ *  | mode     | `write`, or `read-only`: what is durable, beside a writer too | write | |
  *  | hold     | `true`: everything is accepted, nothing fires until warden_release_hold | false | |
  *  | durability | of verbs that do not say: `durable`, `buffered` | durable | |
  *  | backend  | `auto`, `uring`, `posix` (pwrite and fdatasync) | auto | |
- *  | segment_bytes | largest file of the log, a multiple of 4096 | 67108864 | 4194304 .. 1073741824 |
+ *  | segment_bytes | largest file of the log, in steps of 4096 | 67108864 | 4 MiB .. 1 GiB |
  *  WARDEN_E_UNKNOWN_CONFIG, WARDEN_E_INVALID_ARGUMENT, WARDEN_E_OUT_OF_RANGE:
  *  err says what was expected, and the configuration is as it was. */
 WARDEN_API int32_t warden_config_set(warden_config *config, const char *key, const char *value,
@@ -275,7 +275,7 @@ typedef struct warden_item_options {
   uint64_t incarnation;   /* 0: whichever is there; else another one answers FENCED */
   uint64_t token;         /* 0: not given; else an old one answers FENCED */
   uint64_t seq;           /* 0: not given; else at or below the last seen answers ALREADY */
-  int64_t at_ns;          /* instant of the event: required on a manual clock, refused on the real */
+  int64_t at_ns;          /* of the event: required on a manual clock, refused on the real */
   int64_t ttl_ns;         /* submit: expires if not exec'ed by then; 0 never; 1 ms .. 100 years */
   const warden_due *dues; /* exec, track, mark */
   size_t due_count;

@@ -13,8 +13,10 @@ constexpr std::size_t kGroup = 16;
 
 Code Store::run_one(Op op, Entry& e, BatchEntry& entry, After& after) {
   switch (op) {
-    case Op::track: return submit_in(e, entry.arg, entry.options, true, entry.result, after);
-    case Op::mark: return mark_in(e, entry.arg, entry.options, entry.result, after);
+    case Op::track:
+      return submit_in(e, entry.arg, entry.options, true, entry.result, after);
+    case Op::mark:
+      return mark_in(e, entry.arg, entry.options, entry.result, after);
     case Op::complete:
       return close_in(e, index::Verdict::done, entry.options, entry.result, after);
   }
@@ -59,9 +61,9 @@ void Store::run_groups(Op op, std::string_view flow_name, std::span<BatchEntry> 
       e.flow = flow;
       e.key = entry.key;
       e.hash = hashes[i];
-      entry.code = reserve(e, {entry.key.size() + entry.arg.size(),
-                               op == Op::complete ? log::ReserveFlags::closing
-                                                  : log::ReserveFlags::none});
+      entry.code =
+          reserve(e, {entry.key.size() + entry.arg.size(),
+                      op == Op::complete ? log::ReserveFlags::closing : log::ReserveFlags::none});
       if (is_error(entry.code)) continue;
       try {
         After own;

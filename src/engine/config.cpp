@@ -14,8 +14,8 @@ constexpr Nanos kMinTick = 64 * kMicro;
 constexpr Nanos kMaxTick = kSecond;
 
 Error refuse(Code code, std::string_view key, std::string_view value, std::string_view expected) {
-  return Error{code, "config: " + std::string(key) + " = '" + std::string(value) +
-                         "': expected " + std::string(expected)};
+  return Error{code, "config: " + std::string(key) + " = '" + std::string(value) + "': expected " +
+                         std::string(expected)};
 }
 
 template <class Int>
@@ -60,8 +60,7 @@ Error set_tick(std::string_view value, Nanos& out) {
 Error set_choice(std::string_view key, std::string_view value, std::string_view no,
                  std::string_view yes, bool wanted, bool& out) {
   if (value != no && value != yes) {
-    return refuse(Code::invalid_argument, key, value,
-                  std::string(no) + " or " + std::string(yes));
+    return refuse(Code::invalid_argument, key, value, std::string(no) + " or " + std::string(yes));
   }
   out = wanted;
   return {};

@@ -15,11 +15,11 @@ namespace warden::engine {
 
 struct Config {
   bool manual_clock = false;
-  Nanos tick = kMilli;             // 64 us .. 1 s
-  std::uint32_t stripes = 4096;    // power of two, 16 .. 65536
+  Nanos tick = kMilli;           // 64 us .. 1 s
+  std::uint32_t stripes = 4096;  // power of two, 16 .. 65536
   std::uint32_t payload_max = 65536;
   std::uint64_t dedupe_max = 10'000'000;
-  Nanos start = 0;                 // of a manual clock
+  Nanos start = 0;  // of a manual clock
   bool read_only = false;
   bool hold = false;
   Durability durability = Durability::durable;  // of verbs that do not say

@@ -44,8 +44,8 @@ void Consumers::acked(std::string_view consumer, std::span<const alert::Alert* c
   const std::uint64_t number = number_of(consumer);
   for (std::size_t first = 0; first < alerts.size(); first += kAcksARecord) {
     AckBytes content;
-    for (const alert::Alert* one : alerts.subspan(first).first(
-             std::min(kAcksARecord, alerts.size() - first))) {
+    for (const alert::Alert* one :
+         alerts.subspan(first).first(std::min(kAcksARecord, alerts.size() - first))) {
       content.add(*one);
     }
     recorder_.append(*ack_room, log::RecordType::ack, number, {content.bytes, content.used});
@@ -72,8 +72,8 @@ Lsn Consumers::write(Room& room, std::uint64_t number, std::string_view name, bo
   return recorder_.append(room, log::RecordType::consumer, number, content.bytes());
 }
 
-Error Consumers::open(alert::Hub& hub, std::string_view name,
-                      const alert::ConsumerOptions* options, alert::ConsumerRef& consumer) {
+Error Consumers::open(alert::Hub& hub, std::string_view name, const alert::ConsumerOptions* options,
+                      alert::ConsumerRef& consumer) {
   std::lock_guard guard(opening_);
   if (number_of(name) != 0 || !recorder_.has_log()) return hub.open(name, options, consumer);
   Room room;

@@ -14,8 +14,16 @@ using index::Verdict;
 
 Draft::Draft(alert::Hub& hub, const StoreId& id, FlowVersion& version,
              const index::Item& item) noexcept
-    : flow(version), blob(item.blob), incarnation(item.incarnation), seq(item.seq), at(item.at),
-      tries(item.tries), alerts(item.alerts), state(item.state), hub_(hub), id_(id),
+    : flow(version),
+      blob(item.blob),
+      incarnation(item.incarnation),
+      seq(item.seq),
+      at(item.at),
+      tries(item.tries),
+      alerts(item.alerts),
+      state(item.state),
+      hub_(hub),
+      id_(id),
       subject_{&version.def, reinterpret_cast<flow::RuleSlot*>(state_ + version.slots_at),
                flow::StageSet(reinterpret_cast<std::uint64_t*>(state_ + version.seen_at)),
                item.stage} {
@@ -24,7 +32,11 @@ Draft::Draft(alert::Hub& hub, const StoreId& id, FlowVersion& version,
 
 Draft::Draft(alert::Hub& hub, const StoreId& id, FlowVersion& version, Blob* own,
              std::uint64_t number) noexcept
-    : flow(version), blob(own), incarnation(number), hub_(hub), id_(id),
+    : flow(version),
+      blob(own),
+      incarnation(number),
+      hub_(hub),
+      id_(id),
       subject_{&version.def, reinterpret_cast<flow::RuleSlot*>(state_ + version.slots_at),
                flow::StageSet(reinterpret_cast<std::uint64_t*>(state_ + version.seen_at)),
                flow::kNoStage} {

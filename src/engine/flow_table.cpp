@@ -71,9 +71,8 @@ std::string_view StageTable::name(flow::StageNo number) const noexcept {
 
 FlowVersion::FlowVersion(flow::Definition&& parsed, FlowName* owner, std::uint16_t no)
     : def(std::move(parsed)), name(owner), number(no), stages(def) {
-  has_due = std::any_of(def.rules.begin(), def.rules.end(), [](const flow::Rule& rule) {
-    return rule.kind == flow::RuleKind::due;
-  });
+  has_due = std::any_of(def.rules.begin(), def.rules.end(),
+                        [](const flow::Rule& rule) { return rule.kind == flow::RuleKind::due; });
   slots = static_cast<std::uint16_t>(std::max<std::size_t>(1, def.rules.size()));
   seen_words = static_cast<std::uint16_t>(flow::StageSet::words_for(def.stages.size()));
   slots_at = has_due ? 16 : 8;
@@ -144,8 +143,7 @@ Error FlowTable::parse(std::string_view text, flow::Definition& out) {
 }
 
 Error FlowTable::full(const std::string& name) {
-  return Error{Code::limit,
-               "flow '" + name + "': this store has 65535 versions of flows already"};
+  return Error{Code::limit, "flow '" + name + "': this store has 65535 versions of flows already"};
 }
 
 FlowVersion* FlowTable::known(const flow::Definition& parsed) const noexcept {
@@ -164,8 +162,7 @@ std::unique_ptr<FlowVersion> FlowTable::make(flow::Definition&& parsed,
     fresh.reset(new FlowName{parsed.name, hash_of(parsed.name), nullptr, {}});
     name = fresh.get();
   }
-  return std::make_unique<FlowVersion>(std::move(parsed), name,
-                                       static_cast<std::uint16_t>(count_));
+  return std::make_unique<FlowVersion>(std::move(parsed), name, static_cast<std::uint16_t>(count_));
 }
 
 FlowVersion* FlowTable::publish(std::unique_ptr<FlowVersion> made,

@@ -81,9 +81,9 @@ struct FlowVersion {
   FlowName* name;
   std::uint16_t number;
   bool has_due;
-  std::uint16_t slots;       // at least one: a submitted item keeps its TTL there
+  std::uint16_t slots;  // at least one: a submitted item keeps its TTL there
   std::uint16_t seen_words;
-  std::uint16_t slots_at;    // offsets in the state
+  std::uint16_t slots_at;  // offsets in the state
   std::uint16_t seen_at;
   std::uint16_t state_len;
   StageTable stages;
@@ -133,9 +133,7 @@ class FlowTable {
     return number < kMaxVersions ? versions_[number].load(std::memory_order_acquire) : nullptr;
   }
   // The greatest max_record of all.
-  std::uint32_t max_record() const noexcept {
-    return max_record_.load(std::memory_order_relaxed);
-  }
+  std::uint32_t max_record() const noexcept { return max_record_.load(std::memory_order_relaxed); }
   std::uint32_t names() const noexcept { return names_.load(std::memory_order_relaxed); }
 
  private:
@@ -151,9 +149,9 @@ class FlowTable {
 
   static constexpr std::size_t kSlots = 1 << 17;  // more than twice kMaxVersions
   mutable std::mutex defining_;
-  std::atomic<std::uint32_t> names_{0};     // written under defining_; a figure
+  std::atomic<std::uint32_t> names_{0};       // written under defining_; a figure
   std::atomic<std::uint32_t> max_record_{0};  // written under defining_
-  std::uint32_t count_ = 0;                 // of versions; under defining_
+  std::uint32_t count_ = 0;                   // of versions; under defining_
   std::atomic<FlowName*>* slots_ = nullptr;
   std::atomic<FlowVersion*>* versions_ = nullptr;
 };

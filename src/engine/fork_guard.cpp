@@ -11,7 +11,9 @@ namespace {
 // Written in a child before it has a second thread; relaxed suffices.
 std::atomic<std::uint32_t> generation{0};
 
-void in_child() { generation.fetch_add(1, std::memory_order_relaxed); }
+void in_child() {
+  generation.fetch_add(1, std::memory_order_relaxed);
+}
 
 }  // namespace
 

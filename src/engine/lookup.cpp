@@ -23,8 +23,7 @@ Code Store::check(const Target& target, const Options& o) const noexcept {
 }
 
 Hash128 Store::hash_of(const FlowName& flow, std::string_view key) const noexcept {
-  const XXH128_hash_t hash =
-      XXH3_128bits_withSeed(key.data(), key.size(), seed_ ^ flow.hash);
+  const XXH128_hash_t hash = XXH3_128bits_withSeed(key.data(), key.size(), seed_ ^ flow.hash);
   return {hash.low64, hash.high64};
 }
 

@@ -58,8 +58,8 @@ flow::StageNo Store::stage_number(Entry& e, FlowVersion& flow, std::string_view 
   return flow.stages.find_or_add(stage, [&](flow::StageNo number) {
     Writer content;
     content.text(stage);
-    recorder_.append(e.room, log::RecordType::stage_name,
-                     std::uint64_t{flow.number} << 16 | number, content.bytes());
+    recorder_.append(e.room, log::RecordType::stage_name, std::uint64_t{flow.number} << 16 | number,
+                     content.bytes());
   });
 }
 
@@ -84,8 +84,7 @@ Code Store::settle(Code code, const Options& o, const After& after, Result& r) n
 Error Store::define_flow(std::string_view text, const FlowVersion*& version) {
   if (read_only_) return Error{Code::read_only, "flow: this store is open read-only"};
   Room room;
-  const Code code =
-      recorder_.reserve(text.size() + 16, 1, log::ReserveFlags::none, room);
+  const Code code = recorder_.reserve(text.size() + 16, 1, log::ReserveFlags::none, room);
   if (is_error(code)) return Error{code, "flow: the log takes no more records"};
   Lsn lsn = Lsn::none;
   const Error error = flows_->define(text, version, [&](std::uint16_t number) {

@@ -41,8 +41,8 @@ bool decode_raised(Reader& in, const FlowVersion& flow, Nanos at, RaisedRecord& 
   const std::uint8_t severity = in.byte();
   out.reached.severity = flow::Severity{severity};
   out.reached.arming = static_cast<std::uint32_t>(in.varint());
-  const bool known = stage_of(in.varint(), out.reached.stage) &
-                     stage_of(in.varint(), out.reached.armed_stage);
+  const bool known =
+      stage_of(in.varint(), out.reached.stage) & stage_of(in.varint(), out.reached.armed_stage);
   out.reached.deadline = in.delta(at);
   out.reached.raised = in.delta(at);
   out.detected = in.delta(at);
@@ -81,8 +81,8 @@ bool decode_state_head(Reader& in, StateRecord& out) {
   const std::uint8_t state = in.byte();
   out.flow = static_cast<std::uint16_t>(flow);
   out.early = (state & 15) == kEarlyState;
-  out.state = out.early ? index::State::closed
-                        : index::State{static_cast<std::uint8_t>(state & 15)};
+  out.state =
+      out.early ? index::State::closed : index::State{static_cast<std::uint8_t>(state & 15)};
   out.verdict = index::Verdict{static_cast<std::uint8_t>(state >> 4)};
   return flow < FlowTable::kMaxVersions && !in.failed();
 }

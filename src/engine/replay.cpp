@@ -34,8 +34,10 @@ Error Replay::apply(Lsn lsn, RecordType type, std::uint64_t incarnation,
   try {
     Reader in(content);
     switch (type) {
-      case RecordType::body: return body(lsn, incarnation, in);
-      case RecordType::state: return state(lsn, incarnation, in);
+      case RecordType::body:
+        return body(lsn, incarnation, in);
+      case RecordType::state:
+        return state(lsn, incarnation, in);
       case RecordType::flow: {
         const std::string_view text = in.text();
         return in.failed() ? corrupt(lsn, "a flow cut short")
@@ -50,12 +52,15 @@ Error Replay::apply(Lsn lsn, RecordType type, std::uint64_t incarnation,
         return number == (incarnation & 0xffff) ? Error{}
                                                 : corrupt(lsn, "a stage with another number");
       }
-      case RecordType::consumer: return consumer(incarnation, in);
-      case RecordType::ack: return ack(incarnation, in);
+      case RecordType::consumer:
+        return consumer(incarnation, in);
+      case RecordType::ack:
+        return ack(incarnation, in);
       case RecordType::anchor:
         anchor_ = std::max(anchor_, static_cast<Nanos>(in.word()));
         return in.failed() ? corrupt(lsn, "an anchor cut short") : Error{};
-      default: return corrupt(lsn, "of an unknown type");
+      default:
+        return corrupt(lsn, "of an unknown type");
     }
   } catch (const std::bad_alloc&) {
     return Error{Code::no_memory, "out of memory while the log was replayed"};
@@ -155,15 +160,13 @@ Error Replay::state(Lsn lsn, std::uint64_t incarnation, Reader& in) {
 Error Replay::close(Lsn lsn, std::uint64_t incarnation, std::uint32_t number,
                     const StateRecord& record) {
   index::Item& item = store_.index_->item(number);
-  index::Stripe& stripe =
-      store_.index_->stripe(item.stripe.load(std::memory_order_relaxed) - 1);
+  index::Stripe& stripe = store_.index_->stripe(item.stripe.load(std::memory_order_relaxed) - 1);
   const FlowVersion& flow = store_.flows_->version(item.flow);
   if (store_.hash_of(*flow.name, item.blob->key()) != record.key) {
     return corrupt(lsn, "a closing of another key");
   }
-  const std::uint32_t cell =
-      stripe.cells.find(index::Index::cell_hash(record.key),
-                        [&](std::uint32_t other) { return other == number; });
+  const std::uint32_t cell = stripe.cells.find(
+      index::Index::cell_hash(record.key), [&](std::uint32_t other) { return other == number; });
   if (cell == index::Cells::kNotFound) return corrupt(lsn, "a closing of a key that is gone");
   stripe.cells.erase(cell);
   store_.count_closed(item.state, record.verdict);
@@ -200,9 +203,8 @@ Error Replay::bury(std::uint64_t incarnation, const StateRecord& record) {
   if (!stripe.cells.room() || !stripe.tombstones.room()) throw std::bad_alloc();
   const std::uint32_t number = stripe.tombstones.next_number();
   stripe.tombstones.push({record.key, record.early ? 0 : incarnation,
-                          index::coarse_expiry(add_sat(now, flow.def.dedupe)),
-                          raw(record.verdict), static_cast<std::uint8_t>(record.early ? 1 : 0), 0,
-                          0});
+                          index::coarse_expiry(add_sat(now, flow.def.dedupe)), raw(record.verdict),
+                          static_cast<std::uint8_t>(record.early ? 1 : 0), 0, 0});
   stripe.cells.put(index::Index::cell_hash(record.key), number);
   return {};
 }
@@ -329,8 +331,8 @@ Error Replay::restore_alerts() {
   return {};
 }
 
-Error Replay::restore_past(
-    const Past& past, const std::unordered_map<std::uint64_t, alert::ConsumerRef>& consumers) {
+Error Replay::restore_past(const Past& past,
+                           const std::unordered_map<std::uint64_t, alert::ConsumerRef>& consumers) {
   for (const Owed& owed : past.owed) {
     for (const std::uint64_t told : owed.told) {
       const Code code = store_.hub_.restore_told(*consumers.at(told), owed.alert);

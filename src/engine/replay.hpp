@@ -75,7 +75,7 @@ class Replay final : public log::ReplaySink {
   static Error corrupt(Lsn lsn, std::string_view what);
 
   Store& store_;
-  StateRecord record_;  // of the record at hand
+  StateRecord record_;                                     // of the record at hand
   std::unordered_map<std::uint64_t, std::uint32_t> open_;  // incarnation -> item number
   std::unordered_map<std::uint64_t, Past> past_;
   std::map<std::uint64_t, ConsumerRecord> consumers_;

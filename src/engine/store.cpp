@@ -23,15 +23,20 @@ std::uint64_t random_word() noexcept {
 }  // namespace
 
 Store::Store(const Config& config) noexcept
-    : config_(config), id_{{random_word(), random_word()}}, seed_(random_word()),
-      fork_generation_(fork_generation()), time_(config.manual_clock, config.start),
+    : config_(config),
+      id_{{random_word(), random_word()}},
+      seed_(random_word()),
+      fork_generation_(fork_generation()),
+      time_(config.manual_clock, config.start),
       base_(time_.elapsed()),
       hub_(alert::HubOptions{.now = [this] { return time_.elapsed(); },
                              .real_clock = !config.manual_clock,
                              .gated = config.has_path,
                              .sink = config.has_path ? &consumers_ : nullptr,
                              .timer_moved = [this](Nanos to) { leases_end_at(to); }}),
-      consumers_(recorder_), held_(config.hold), read_only_(config.read_only) {}
+      consumers_(recorder_),
+      held_(config.hold),
+      read_only_(config.read_only) {}
 
 // The same keys hash alike in every opening, and differently in every store.
 void Store::adopt(const Hash128& uuid) noexcept {
@@ -147,7 +152,8 @@ Code Store::close(Nanos drain) noexcept {
 Error Store::open_consumer(std::string_view name, const alert::ConsumerOptions* options,
                            alert::ConsumerRef& consumer) {
   if (read_only_) {
-    return Error{Code::read_only, "consumer: this store is open read-only; alerts go to its writer"};
+    return Error{Code::read_only,
+                 "consumer: this store is open read-only; alerts go to its writer"};
   }
   return consumers_.open(hub_, name, options, consumer);
 }
@@ -172,8 +178,8 @@ Figures Store::figures() noexcept {
   f.tombstones = index_->tombstones();
   f.timers = elapsed_->size() + wall_->size();
   f.keeper_wakeups = keeper_wakeups_.load(std::memory_order_relaxed);
-  f.item_bytes = index_->bytes() + elapsed_->bytes() + wall_->bytes() +
-                 f.values[Counters::blob_bytes];
+  f.item_bytes =
+      index_->bytes() + elapsed_->bytes() + wall_->bytes() + f.values[Counters::blob_bytes];
   f.now = time_.elapsed();
   f.next_due = next_due();
   return f;

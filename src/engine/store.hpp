@@ -125,7 +125,7 @@ class Store {
     std::uint32_t number = 0;  // of the item, if there is one
     index::Item* item = nullptr;
     index::Tombstone* stone = nullptr;
-    Room room;                     // in the log, for what this verb may append
+    Room room;                                  // in the log, for what this verb may append
     const std::string_view* payload = nullptr;  // of an item that is about to be
   };
   // What is left to do once the stripe is released.
@@ -205,11 +205,9 @@ class Store {
   // Reserves, finds and locks, runs body(entry, after), releases, notifies and wakes,
   // waits until what is answered is durable.
   template <class Body>
-  Code with_key(const Target& target, const Options& o, const Need& need, Result& r,
-                Body&& body);
+  Code with_key(const Target& target, const Options& o, const Need& need, Result& r, Body&& body);
   template <class Apply>
-  Code change(Entry& e, const Options& o, Result& r, After& after, Code when_closed,
-              Apply&& apply);
+  Code change(Entry& e, const Options& o, Result& r, After& after, Code when_closed, Apply&& apply);
   void run_groups(Op op, std::string_view flow, std::span<BatchEntry> entries, After& after);
   Code run_one(Op op, Entry& e, BatchEntry& entry, After& after);
   // Nothing is raised while the store is held.
@@ -236,7 +234,7 @@ class Store {
   Nanos next_due() noexcept;
 
   const Config config_;
-  StoreId id_;          // set while opening, then constant, as the next
+  StoreId id_;  // set while opening, then constant, as the next
   std::uint64_t seed_;
   const std::uint32_t fork_generation_;
   TimeSource time_;
@@ -270,7 +268,7 @@ class Store {
   std::atomic<bool> rearm_{false};
   std::atomic<std::uint64_t> keeper_wakeups_{0};
   std::atomic<Nanos> keeper_hub_timer_{kNever};  // what the keeper sleeps for
-  std::atomic<Nanos> keeper_next_due_{kNever};     // a figure, by the keeper
+  std::atomic<Nanos> keeper_next_due_{kNever};   // a figure, by the keeper
   std::mutex closing_;
   std::thread keeper_;
 };

@@ -17,7 +17,8 @@ namespace warden::engine {
 class TimeSource {
  public:
   TimeSource(bool manual, Nanos start) noexcept
-      : manual_(manual), offset_(manual ? 0 : read(CLOCK_REALTIME) - read(CLOCK_BOOTTIME)),
+      : manual_(manual),
+        offset_(manual ? 0 : read(CLOCK_REALTIME) - read(CLOCK_BOOTTIME)),
         now_(start) {}
 
   bool manual() const noexcept { return manual_; }

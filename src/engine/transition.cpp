@@ -16,10 +16,14 @@ constexpr std::uint64_t kWallBit = std::uint64_t{1} << 32;
 
 Code code_of(wheel::Refusal refusal) noexcept {
   switch (refusal) {
-    case wheel::Refusal::none: return Code::ok;
-    case wheel::Refusal::no_memory: return Code::no_memory;
-    case wheel::Refusal::too_many: return Code::limit;
-    case wheel::Refusal::out_of_range: return Code::out_of_range;
+    case wheel::Refusal::none:
+      return Code::ok;
+    case wheel::Refusal::no_memory:
+      return Code::no_memory;
+    case wheel::Refusal::too_many:
+      return Code::limit;
+    case wheel::Refusal::out_of_range:
+      return Code::out_of_range;
   }
   return Code::internal;
 }
@@ -172,8 +176,7 @@ Code Store::bury_early(Entry& e, Nanos at, After& after) {
   for (int zero = 0; zero < 4; ++zero) content.varint(0);
   content.hash(e.hash);
   content.varint(0);
-  after.lsn =
-      recorder_.append(e.room, log::RecordType::state, next_incarnation(), content.bytes());
+  after.lsn = recorder_.append(e.room, log::RecordType::state, next_incarnation(), content.bytes());
   const std::uint32_t number = stripe.tombstones.next_number();
   stripe.tombstones.push({e.hash, 0, index::coarse_expiry(add_sat(now, flow->def.dedupe)),
                           raw(Verdict::done), 1, 0, 0});
@@ -190,8 +193,8 @@ bool Store::trim_tombstones(index::Stripe& stripe, Nanos now) noexcept {
                               (which < config_.dedupe_max % index_->stripes() ? 1 : 0);
   while (!stripe.tombstones.empty()) {
     const index::Tombstone& oldest = stripe.tombstones.oldest();
-    const bool over = oldest.expires_s != 0xffff'ffff &&
-                      std::int64_t{oldest.expires_s} * kSecond < now;
+    const bool over =
+        oldest.expires_s != 0xffff'ffff && std::int64_t{oldest.expires_s} * kSecond < now;
     if (oldest.erased == 0 && !over && stripe.tombstones.count() < share) return true;
     if (oldest.erased == 0) {
       const std::uint32_t number = stripe.tombstones.oldest_number();

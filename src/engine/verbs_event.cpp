@@ -22,18 +22,17 @@ Code Store::mark_in(Entry& e, std::string_view stage, const Options& o, Result& 
 }
 
 Code Store::mark(const Target& target, std::string_view stage, const Options& o, Result& r) {
-  return with_key(target, o, Need{}, r, [&](Entry& e, After& after) {
-  return mark_in(e, stage, o, r, after);
-  });
+  return with_key(target, o, Need{}, r,
+                  [&](Entry& e, After& after) { return mark_in(e, stage, o, r, after); });
 }
 
 Code Store::touch(const Target& target, const Options& o, Result& r) {
   return with_key(target, o, Need{}, r, [&](Entry& e, After& after) {
-  return change(e, o, r, after, Code::closed, [](Draft& draft, flow::Instant now) {
-    if (draft.state != State::live) return Code::bad_state;
-    draft.touch(now);
-    return Code::ok;
-  });
+    return change(e, o, r, after, Code::closed, [](Draft& draft, flow::Instant now) {
+      if (draft.state != State::live) return Code::bad_state;
+      draft.touch(now);
+      return Code::ok;
+    });
   });
 }
 
@@ -68,17 +67,17 @@ Code Store::extend(const Target& target, std::string_view rule, Nanos by, Nanos 
     return Code::out_of_range;
   }
   return with_key(target, o, Need{}, r, [&](Entry& e, After& after) {
-  Nanos deadline = kNoTime;
-  const Code code = change(e, o, r, after, Code::closed, [&](Draft& draft, flow::Instant) {
-    const int number = draft.flow.find_rule(rule);
-    if (number < 0) return Code::unknown_rule;
-    if (draft.state != State::live) return Code::bad_state;
-    const auto n = static_cast<std::size_t>(number);
-    draft.changed = true;
-    return extend_slot(draft.flow.def.rules[n], draft.slots()[n], by, to, deadline);
-  });
-  if (deadline != kNoTime) r.deadline = deadline;
-  return code;
+    Nanos deadline = kNoTime;
+    const Code code = change(e, o, r, after, Code::closed, [&](Draft& draft, flow::Instant) {
+      const int number = draft.flow.find_rule(rule);
+      if (number < 0) return Code::unknown_rule;
+      if (draft.state != State::live) return Code::bad_state;
+      const auto n = static_cast<std::size_t>(number);
+      draft.changed = true;
+      return extend_slot(draft.flow.def.rules[n], draft.slots()[n], by, to, deadline);
+    });
+    if (deadline != kNoTime) r.deadline = deadline;
+    return code;
   });
 }
 
@@ -103,14 +102,13 @@ Code Store::close_in(Entry& e, Verdict verdict, const Options& o, Result& r, Aft
 }
 
 Code Store::complete(const Target& target, const Options& o, Result& r) {
-  return with_key(target, o, Need{0, log::ReserveFlags::closing}, r, [&](Entry& e, After& after) {
-  return close_in(e, Verdict::done, o, r, after);
-  });
+  return with_key(target, o, Need{0, log::ReserveFlags::closing}, r,
+                  [&](Entry& e, After& after) { return close_in(e, Verdict::done, o, r, after); });
 }
 
 Code Store::cancel(const Target& target, const Options& o, Result& r) {
   return with_key(target, o, Need{0, log::ReserveFlags::closing}, r, [&](Entry& e, After& after) {
-  return close_in(e, Verdict::cancelled, o, r, after);
+    return close_in(e, Verdict::cancelled, o, r, after);
   });
 }
 

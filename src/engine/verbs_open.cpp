@@ -33,8 +33,8 @@ void Store::fill(Result& r, const Draft& draft) noexcept {
   r.verdict = draft.verdict;
   r.alerts = draft.alerts;
   r.tries = draft.tries;
-  r.deadline = draft.state == State::live ? flow::earliest_deadline(draft.flow.def, draft.slots())
-                                          : kNoTime;
+  r.deadline =
+      draft.state == State::live ? flow::earliest_deadline(draft.flow.def, draft.slots()) : kNoTime;
 }
 
 void Store::fill(Result& r, const index::Tombstone& stone) noexcept {
@@ -125,38 +125,36 @@ Code Store::submit_in(Entry& e, std::string_view payload, const Options& o, bool
     return Code::conflict;
   }
   const bool begins = exec && e.item->state == State::submitted;
-  const Code code = change(e, o, r, after, Code::already_done,
-                           [&](Draft& draft, flow::Instant now) {
-                             if (!begins) return Code::existing;
-                             draft.start(now);
-                             const Code given = give_dues(draft, o, now);
-                             return is_error(given) ? given : Code::existing;
-                           });
+  const Code code =
+      change(e, o, r, after, Code::already_done, [&](Draft& draft, flow::Instant now) {
+        if (!begins) return Code::existing;
+        draft.start(now);
+        const Code given = give_dues(draft, o, now);
+        return is_error(given) ? given : Code::existing;
+      });
   return code == Code::already ? Code::existing : code;
 }
 
 Code Store::submit(const Target& target, std::string_view payload, const Options& o, Result& r) {
-  return with_key(target, o, Need{payload.size() + target.key.size()}, r, [&](Entry& e, After& after) {
-  return submit_in(e, payload, o, false, r, after);
-  });
+  return with_key(
+      target, o, Need{payload.size() + target.key.size()}, r,
+      [&](Entry& e, After& after) { return submit_in(e, payload, o, false, r, after); });
 }
 
 Code Store::track(const Target& target, std::string_view payload, const Options& o, Result& r) {
-  return with_key(target, o, Need{payload.size() + target.key.size()}, r, [&](Entry& e, After& after) {
-  return submit_in(e, payload, o, true, r, after);
-  });
+  return with_key(target, o, Need{payload.size() + target.key.size()}, r,
+                  [&](Entry& e, After& after) { return submit_in(e, payload, o, true, r, after); });
 }
 
 Code Store::exec(const Target& target, const Options& o, Result& r) {
   return with_key(target, o, Need{}, r, [&](Entry& e, After& after) {
-  const bool runs = e.item != nullptr && e.item->state == State::live;
-  return change(e, o, r, after, Code::already_done,
-                           [&](Draft& draft, flow::Instant now) {
-                             if (runs) return Code::already_armed;
-                             draft.start(now);
-                             const Code given = give_dues(draft, o, now);
-                             return is_error(given) ? given : Code::armed;
-                           });
+    const bool runs = e.item != nullptr && e.item->state == State::live;
+    return change(e, o, r, after, Code::already_done, [&](Draft& draft, flow::Instant now) {
+      if (runs) return Code::already_armed;
+      draft.start(now);
+      const Code given = give_dues(draft, o, now);
+      return is_error(given) ? given : Code::armed;
+    });
   });
 }
 

@@ -104,9 +104,8 @@ bool closes(const Subject& item, StageNo stage) noexcept {
   if (stage >= flow.stages.size()) return false;
   if (contains(flow.close, stage)) return true;
   if (!contains(flow.done, stage)) return false;
-  return std::all_of(flow.done.begin(), flow.done.end(), [&](StageNo mark) {
-    return mark == stage || item.seen.has(mark);
-  });
+  return std::all_of(flow.done.begin(), flow.done.end(),
+                     [&](StageNo mark) { return mark == stage || item.seen.has(mark); });
 }
 
 bool give_due(Subject& item, std::size_t rule, Nanos instant, Instant now) noexcept {

@@ -46,9 +46,9 @@ struct Reached {
   Severity severity;
   std::uint32_t arming;
   StageNo armed_stage;
-  StageNo stage;    // the item's at the breach
-  Nanos deadline;   // instant of the level
-  Nanos raised;     // max(deadline, instant of arming)
+  StageNo stage;   // the item's at the breach
+  Nanos deadline;  // instant of the level
+  Nanos raised;    // max(deadline, instant of arming)
 };
 
 // Sets of the stages named in the text, as words of 64 bits.

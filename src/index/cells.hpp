@@ -116,8 +116,7 @@ class Cells {
     const bool full = (count_ + 1) * 8 > capacity_ * 7;
     const std::uint32_t capacity = full ? capacity_ + capacity_ / 4 + 8 : capacity_;
     for (std::uint32_t slack = full ? slack_ : slack_ * 2;; slack *= 2) {
-      auto* fresh =
-          static_cast<Cell*>(mi_malloc((std::size_t{capacity} + slack) * sizeof(Cell)));
+      auto* fresh = static_cast<Cell*>(mi_malloc((std::size_t{capacity} + slack) * sizeof(Cell)));
       if (fresh == nullptr) return false;
       for (std::uint32_t i = 0; i < capacity + slack; ++i) fresh[i] = Cell{0, kEmpty};
       if (refill(fresh, capacity, slack)) {

@@ -65,9 +65,8 @@ void run_and_kill(Harness& h, std::uint32_t round, std::uint64_t micros) {
   const pid_t child = fork();
   if (child == 0) {
     close(fds[0]);
-    execl(h.self.c_str(), h.self.c_str(), "--child", h.store.c_str(),
-          std::to_string(round).c_str(), h.backend.c_str(), std::to_string(fds[1]).c_str(),
-          nullptr);
+    execl(h.self.c_str(), h.self.c_str(), "--child", h.store.c_str(), std::to_string(round).c_str(),
+          h.backend.c_str(), std::to_string(fds[1]).c_str(), nullptr);
     _exit(5);
   }
   close(fds[1]);
@@ -209,7 +208,8 @@ int main(int argc, char** argv) {
   h.seed = std::random_device{}();
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string option = argv[i];
-    if (option == "--kills") kills = static_cast<std::uint32_t>(std::strtoul(argv[i + 1], nullptr, 10));
+    if (option == "--kills")
+      kills = static_cast<std::uint32_t>(std::strtoul(argv[i + 1], nullptr, 10));
     if (option == "--seed") h.seed = std::strtoull(argv[i + 1], nullptr, 0);
     if (option == "--backend") h.backend = argv[i + 1];
     if (option == "--store") h.store = argv[i + 1];

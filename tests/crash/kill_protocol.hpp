@@ -29,7 +29,9 @@ inline std::string payload_of(const std::string& key) {
   return "payload of " + key + std::string(key.size() * 7 % 90, '.');
 }
 // Every 4th item is dropped after its first stage: it must be detected.
-inline bool is_dropped(std::uint32_t item) { return item % 4 == 0; }
+inline bool is_dropped(std::uint32_t item) {
+  return item % 4 == 0;
+}
 
 inline constexpr char kFlowText[] = R"(
 [flow]

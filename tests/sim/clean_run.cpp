@@ -58,7 +58,8 @@ class Store {
     }
     if (expected.size() != sink.map.size()) return "keys are missing";
     for (const auto& [key, entry] : expected) {
-      if (sink.map[key].second != entry.second) return std::string("key ").append(std::to_string(key)).append(" is stale");
+      if (sink.map[key].second != entry.second)
+        return std::string("key ").append(std::to_string(key)).append(" is stale");
     }
     history_.resize(kept);
     map_ = sink.map;
