@@ -49,7 +49,12 @@ int32_t warden_close(warden_store* store, int64_t drain_ns) {
   return code_of(store->engine->close(drain_ns));
 }
 
-void warden_free(warden_store* store) { delete store; }
+void warden_free(warden_store* store) {
+  // In a forked child the parent's threads may have been anywhere in these
+  // structures: nothing in them is touched, the memory goes with the child.
+  if (store != nullptr && store->engine->usable() == Code::forked) return;
+  delete store;
+}
 
 int32_t warden_release_hold(warden_store* store) {
   return on_store(store, [](engine::Store& engine) { return code_of(engine.release_hold()); });

@@ -66,7 +66,7 @@ Code Store::change(Entry& e, const Options& o, Result& r, After& after, Code whe
     draft.seq = o.seq;
     draft.changed = true;
   }
-  pass(draft, now);
+  pass(draft, now, true);
   if (!draft.changed) {
     fill(r, draft);
     return answer;

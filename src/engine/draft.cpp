@@ -99,9 +99,11 @@ void Draft::raise_suspicious(std::size_t rule, const flow::RuleSlot& slot, flow:
         alert::Kind::suspicious, now);
 }
 
-void Draft::pass(flow::Instant now) {
+void Draft::pass(flow::Instant now, bool armed_now) {
   if (state != State::live) return;
-  flow::pass(subject_, now, [&](const flow::Reached& reached) {
+  flow::pass(subject_, now, [&](flow::Reached reached) {
+    // An extend keeps the first instant of arming, which its cap counts from.
+    if (armed_now) reached.raised = flow::now_of(flow.def.rules[reached.rule], now);
     raise(reached,
           reached.level == flow::kLevelWarn     ? alert::Kind::warn
           : reached.level == flow::kLevelBreach ? alert::Kind::breach

@@ -42,8 +42,9 @@ class Draft {
   Draft(const Draft&) = delete;
   Draft& operator=(const Draft&) = delete;
 
-  // Levels whose instant lies before now. May throw std::bad_alloc.
-  void pass(flow::Instant now);
+  // Levels whose instant lies before now. May throw std::bad_alloc. After the event
+  // of now, what is left was armed by that event, so it is raised at its instant.
+  void pass(flow::Instant now, bool armed_now = false);
   void start(flow::Instant now);
   void submit(Nanos expires) noexcept;  // kNever: no TTL
   // A stage passed; closes the item if the flow says so.
@@ -65,7 +66,7 @@ class Draft {
   flow::Subject& subject() noexcept { return subject_; }
   Nanos& created() noexcept { return *reinterpret_cast<Nanos*>(state_); }
   std::uint64_t& wall_timer() noexcept { return *reinterpret_cast<std::uint64_t*>(state_ + 8); }
-  bool raises() const noexcept { return !alerts_.empty(); }
+  std::size_t raised() const noexcept { return alerts_.size(); }
   std::uint64_t token() const noexcept { return tries == 0 ? 0 : incarnation + tries; }
 
   FlowVersion& flow;

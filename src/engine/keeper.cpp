@@ -138,16 +138,31 @@ Code Store::clock_advance(Nanos to) {
   return rearm_.load(std::memory_order_acquire) ? Code::no_memory : Code::ok;
 }
 
+Nanos Store::instant_of(wheel::Tick tick) const noexcept {
+  if (tick == wheel::kNoTick) return kNever;
+  const Int128 at = static_cast<Int128>(tick) * config_.tick + base_;
+  return at > kNever ? kNever : static_cast<Nanos>(at);
+}
+
+// Only a keeper may ask the wheels: on a manual clock that is whoever has the advance
+// lock; on the real one it tells what it found when it went to sleep.
+Nanos Store::next_due() noexcept {
+  Nanos due = kNever;
+  if (time_.manual()) {
+    std::lock_guard guard(advance_);
+    due = instant_of(std::min(elapsed_->next_due(), wall_->next_due()));
+  } else {
+    due = keeper_next_due_.load(std::memory_order_relaxed);
+  }
+  return due == kNever ? kNoTime : due;
+}
+
 // Sleeps until the earlier of the wheels' next entries, of the hub's next lease to
 // end, and, while something is to be looked at again, of one second from now.
 void Store::sleep_until_due() noexcept {
-  const auto instant_of = [&](wheel::Tick tick) {
-    if (tick == wheel::kNoTick) return kNever;
-    const Int128 at = static_cast<Int128>(tick) * config_.tick + base_;
-    return at > kNever ? kNever : static_cast<Nanos>(at);
-  };
   Nanos elapsed = instant_of(elapsed_->prepare_sleep());
   const Nanos wall = instant_of(wall_->prepare_sleep());
+  keeper_next_due_.store(std::min(elapsed, wall), std::memory_order_relaxed);
   const Nanos lease = hub_.next_timer();
   // Stored before next_timer is looked at again; leases_end_at reads it after the
   // hub has published the lease: sequentially consistent, so one sees the other.

@@ -45,7 +45,8 @@ Code Store::look_up(const Target& target, const Options& o, Entry& e, const Need
   return Code::ok;
 }
 
-void Store::look_up_hashed(Entry& e, Nanos now) {
+void Store::look_up_hashed(Entry& e, Nanos at) {
+  const Nanos now = dedupe_now(at);
   const std::uint32_t number = index_->stripe_of(e.hash);
   e.stripe = &index_->stripe(number);
   e.lock = std::unique_lock(e.stripe->lock);
@@ -68,10 +69,9 @@ void Store::look_up_hashed(Entry& e, Nanos now) {
   if (expires != 0xffff'ffff && std::int64_t{expires} * kSecond < now) drop_stone(e);
 }
 
-// The dedupe window is over: the key is free again. The ring's entry goes when it
-// is the oldest.
+// The dedupe window is over: the key is free again.
 void Store::drop_stone(Entry& e) noexcept {
-  e.stone->erased = 1;
+  e.stripe->tombstones.erase(*e.stone);
   e.stripe->cells.erase(e.cell);
   e.stone = nullptr;
   e.cell = index::Cells::kNotFound;

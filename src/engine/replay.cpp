@@ -191,16 +191,19 @@ Error Replay::close(Lsn lsn, std::uint64_t incarnation, std::uint32_t number,
 Error Replay::bury(std::uint64_t incarnation, const StateRecord& record) {
   index::Stripe& stripe = store_.index_->stripe(store_.index_->stripe_of(record.key));
   const FlowVersion& flow = store_.flows_->version(record.flow);
-  store_.trim_tombstones(stripe, record.at);
+  // As the engine did: on a manual clock, items live at times of their own.
+  const bool manual = store_.time_.manual();
+  const Nanos now = manual ? std::max(record.at, anchor_) : record.at;
+  if (record.early) store_.counters_.add(Counters::early);
+  latest_ = std::max(latest_, record.at);
+  if (!store_.trim_tombstones(stripe, manual ? std::max<Nanos>(anchor_, 0) : now)) return {};
   if (!stripe.cells.room() || !stripe.tombstones.room()) throw std::bad_alloc();
   const std::uint32_t number = stripe.tombstones.next_number();
   stripe.tombstones.push({record.key, record.early ? 0 : incarnation,
-                          index::coarse_expiry(add_sat(record.at, flow.def.dedupe)),
+                          index::coarse_expiry(add_sat(now, flow.def.dedupe)),
                           raw(record.verdict), static_cast<std::uint8_t>(record.early ? 1 : 0), 0,
                           0});
   stripe.cells.put(index::Index::cell_hash(record.key), number);
-  if (record.early) store_.counters_.add(Counters::early);
-  latest_ = std::max(latest_, record.at);
   return {};
 }
 

@@ -175,10 +175,7 @@ Figures Store::figures() noexcept {
   f.item_bytes = index_->bytes() + elapsed_->bytes() + wall_->bytes() +
                  f.values[Counters::blob_bytes];
   f.now = time_.elapsed();
-  const wheel::Tick next = std::min(elapsed_->next_due(), wall_->next_due());
-  if (next != wheel::kNoTick) {
-    f.next_due = add_sat(base_, static_cast<Nanos>(next) * config_.tick);
-  }
+  f.next_due = next_due();
   return f;
 }
 

@@ -17,6 +17,7 @@
 //   4. Alerts of one item are pushed under its stripe's lock, so in its order.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <shared_mutex>
 #include <thread>
@@ -159,7 +160,12 @@ class Store {
   Code check(const Target& target, const Options& o) const noexcept;
   Hash128 hash_of(const FlowName& flow, std::string_view key) const noexcept;
   Code look_up(const Target& target, const Options& o, Entry& e, const Need& need);
-  void look_up_hashed(Entry& e, Nanos now);
+  void look_up_hashed(Entry& e, Nanos at);
+  // Dedupe windows begin and end by the later of the event's instant and the clock:
+  // on a manual clock, items may live far apart, and one does not end another's.
+  Nanos dedupe_now(Nanos at) const noexcept {
+    return time_.manual() ? std::max(at, time_.elapsed()) : at;
+  }
   void drop_stone(Entry& e) noexcept;
   flow::Instant instant(const Options& o, Nanos at_least) const noexcept;
   // recording.cpp
@@ -184,8 +190,8 @@ class Store {
   void undo_timers(const Timers& timers) noexcept;
   Code commit(Entry& e, Draft& draft, After& after);
   Code bury(Entry& e, Draft& draft, After& after);
-  Lsn bury_early(Entry& e, Nanos now);
-  void trim_tombstones(index::Stripe& stripe, Nanos now) noexcept;
+  Code bury_early(Entry& e, Nanos at, After& after);
+  bool trim_tombstones(index::Stripe& stripe, Nanos now) noexcept;
   void finish(const After& after) noexcept;
   void count_closed(index::State from, index::Verdict verdict) noexcept;
 
@@ -206,9 +212,11 @@ class Store {
               Apply&& apply);
   void run_groups(Op op, std::string_view flow, std::span<BatchEntry> entries, After& after);
   Code run_one(Op op, Entry& e, BatchEntry& entry, After& after);
-  void pass(Draft& draft, flow::Instant now) {
-    if (!held_.load(std::memory_order_acquire)) draft.pass(now);
+  // Nothing is raised while the store is held.
+  void pass(Draft& draft, flow::Instant now, bool after_event = false) {
+    if (!held_.load(std::memory_order_acquire)) draft.pass(now, after_event);
   }
+  static Code check_dues(const FlowVersion& flow, const Options& o) noexcept;
   static Code give_dues(Draft& draft, const Options& o, flow::Instant now);
   static void fill(Result& r, const Draft& draft) noexcept;
   static void fill(Result& r, const index::Tombstone& stone) noexcept;
@@ -224,6 +232,8 @@ class Store {
   void sleep_until_due() noexcept;
   void leases_end_at(Nanos instant) noexcept;
   wheel::Tick tick_of(Nanos at) const noexcept;
+  Nanos instant_of(wheel::Tick tick) const noexcept;
+  Nanos next_due() noexcept;
 
   const Config config_;
   StoreId id_;          // set while opening, then constant, as the next
@@ -260,6 +270,7 @@ class Store {
   std::atomic<bool> rearm_{false};
   std::atomic<std::uint64_t> keeper_wakeups_{0};
   std::atomic<Nanos> keeper_hub_timer_{kNever};  // what the keeper sleeps for
+  std::atomic<Nanos> keeper_next_due_{kNever};     // a figure, by the keeper
   std::mutex closing_;
   std::thread keeper_;
 };

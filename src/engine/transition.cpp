@@ -90,7 +90,7 @@ Code Store::commit(Entry& e, Draft& draft, After& after) {
     if (old != 0 && old != timers.wall) wall_->cancel(wheel::Handle{old});
     draft.wall_timer() = timers.wall;
   }
-  const std::uint32_t raised = draft.alerts - item.alerts;
+  const std::size_t raised = draft.raised();
   if (raised != 0) {
     counters_.add(Counters::alerts_raised, raised);
     after.notify = true;
@@ -106,11 +106,11 @@ Code Store::bury(Entry& e, Draft& draft, After& after) {
   index::Item& item = *e.item;
   index::Stripe& stripe = *e.stripe;
   const Nanos now = draft.at;
-  trim_tombstones(stripe, now);
+  const bool remembers = trim_tombstones(stripe, time_.manual() ? time_.elapsed() : now);
   // Trimming may have moved this item's cell.
   e.cell = stripe.cells.find(index::Index::cell_hash(e.hash),
                              [&](std::uint32_t found) { return found == e.number; });
-  if (!stripe.tombstones.room()) return Code::no_memory;
+  if (remembers && !stripe.tombstones.room()) return Code::no_memory;
   alert::Alert* closing = nullptr;
   if (draft.alerts != 0) {
     closing = hub_.make();
@@ -129,7 +129,7 @@ Code Store::bury(Entry& e, Draft& draft, After& after) {
   if (draft.flow.has_due && draft.wall_timer() != 0) {
     wall_->cancel(wheel::Handle{draft.wall_timer()});
   }
-  const std::uint32_t raised = draft.alerts - item.alerts;
+  const std::size_t raised = draft.raised();
   counters_.add(Counters::alerts_raised, raised);
   count_closed(item.state, draft.verdict);
   counters_.sub(Counters::blob_bytes, item.blob->bytes());
@@ -141,11 +141,15 @@ Code Store::bury(Entry& e, Draft& draft, After& after) {
     hub_.push_closed(closing);
     after.notify = true;
   }
-  const std::uint32_t number = stripe.tombstones.next_number();
-  stripe.tombstones.push({e.hash, draft.incarnation,
-                          index::coarse_expiry(add_sat(now, draft.flow.def.dedupe)),
-                          raw(draft.verdict), 0, 0, 0});
-  stripe.cells.set_number(e.cell, number);
+  if (remembers) {
+    const std::uint32_t number = stripe.tombstones.next_number();
+    stripe.tombstones.push({e.hash, draft.incarnation,
+                            index::coarse_expiry(add_sat(dedupe_now(now), draft.flow.def.dedupe)),
+                            raw(draft.verdict), 0, 0, 0});
+    stripe.cells.set_number(e.cell, number);
+  } else {
+    stripe.cells.erase(e.cell);
+  }
   item.blob->unref();
   item.timer = 0;
   index_->give_back(stripe, ItemNo{e.number});
@@ -153,10 +157,12 @@ Code Store::bury(Entry& e, Draft& draft, After& after) {
   return Code::ok;
 }
 
-// A completion of a key that is not known yet. May throw std::bad_alloc.
-Lsn Store::bury_early(Entry& e, Nanos now) {
+// A completion of a key that is not known yet; `limit` where dedupe_max leaves no
+// room to remember it. May throw std::bad_alloc.
+Code Store::bury_early(Entry& e, Nanos at, After& after) {
   index::Stripe& stripe = *e.stripe;
-  trim_tombstones(stripe, now);
+  const Nanos now = dedupe_now(at);
+  if (!trim_tombstones(stripe, time_.manual() ? time_.elapsed() : now)) return Code::limit;
   if (!stripe.cells.room() || !stripe.tombstones.room()) throw std::bad_alloc();
   const FlowVersion* flow = e.flow->newest.load(std::memory_order_acquire);
   Writer content;
@@ -166,25 +172,27 @@ Lsn Store::bury_early(Entry& e, Nanos now) {
   for (int zero = 0; zero < 4; ++zero) content.varint(0);
   content.hash(e.hash);
   content.varint(0);
-  const Lsn lsn =
+  after.lsn =
       recorder_.append(e.room, log::RecordType::state, next_incarnation(), content.bytes());
   const std::uint32_t number = stripe.tombstones.next_number();
   stripe.tombstones.push({e.hash, 0, index::coarse_expiry(add_sat(now, flow->def.dedupe)),
                           raw(Verdict::done), 1, 0, 0});
   stripe.cells.put(index::Index::cell_hash(e.hash), number);
   counters_.add(Counters::early);
-  return lsn;
+  return Code::recorded_early;
 }
 
-// The oldest tombstones go when their time is over, or when the stripe holds more
-// than its share of dedupe_max.
-void Store::trim_tombstones(index::Stripe& stripe, Nanos now) noexcept {
-  const std::uint64_t share = config_.dedupe_max / index_->stripes() + 1;
+// The oldest tombstones go when their time is over, or when the stripe holds its
+// share of dedupe_max; the shares add up to it. False if the share is none at all.
+bool Store::trim_tombstones(index::Stripe& stripe, Nanos now) noexcept {
+  const auto which = static_cast<std::uint64_t>(&stripe - &index_->stripe(0));
+  const std::uint64_t share = config_.dedupe_max / index_->stripes() +
+                              (which < config_.dedupe_max % index_->stripes() ? 1 : 0);
   while (!stripe.tombstones.empty()) {
     const index::Tombstone& oldest = stripe.tombstones.oldest();
     const bool over = oldest.expires_s != 0xffff'ffff &&
                       std::int64_t{oldest.expires_s} * kSecond < now;
-    if (oldest.erased == 0 && !over && stripe.tombstones.count() < share) return;
+    if (oldest.erased == 0 && !over && stripe.tombstones.count() < share) return true;
     if (oldest.erased == 0) {
       const std::uint32_t number = stripe.tombstones.oldest_number();
       const std::uint32_t cell =
@@ -194,6 +202,7 @@ void Store::trim_tombstones(index::Stripe& stripe, Nanos now) noexcept {
     }
     stripe.tombstones.pop();
   }
+  return share != 0;
 }
 
 void Store::count_closed(State from, Verdict verdict) noexcept {

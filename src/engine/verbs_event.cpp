@@ -11,6 +11,8 @@ using index::Verdict;
 Code Store::mark_in(Entry& e, std::string_view stage, const Options& o, Result& r, After& after) {
   return change(e, o, r, after, Code::closed, [&](Draft& draft, flow::Instant now) {
     if (draft.state != State::live) return Code::bad_state;
+    // Before the stage: a refused mark leaves no name of a stage behind.
+    if (const Code code = check_dues(draft.flow, o); is_error(code)) return code;
     const flow::StageNo number = stage_number(e, draft.flow, stage);
     if (number == flow::kNoStage) return Code::unknown_stage;
     draft.mark(number, now);
@@ -82,10 +84,11 @@ Code Store::extend(const Target& target, std::string_view rule, Nanos by, Nanos 
 
 Code Store::close_in(Entry& e, Verdict verdict, const Options& o, Result& r, After& after) {
   if (e.item == nullptr && e.stone == nullptr && verdict == Verdict::done && o.allow_early) {
-    after.lsn = bury_early(e, instant(o, kNoTime).elapsed);
+    const Code code = bury_early(e, instant(o, kNoTime).elapsed, after);
+    if (is_error(code)) return code;
     r.state = State::closed;
     r.verdict = Verdict::done;
-    return Code::recorded_early;
+    return code;
   }
   return change(e, o, r, after, Code::already_done, [&](Draft& draft, flow::Instant now) {
     const Nanos missed = draft.state == State::live

@@ -43,14 +43,20 @@ void Store::fill(Result& r, const index::Tombstone& stone) noexcept {
   r.verdict = Verdict{stone.verdict};
 }
 
-Code Store::give_dues(Draft& draft, const Options& o, flow::Instant now) {
+Code Store::check_dues(const FlowVersion& flow, const Options& o) noexcept {
   for (std::size_t i = 0; i < o.dues.count; ++i) {
     const Due due = o.dues[i];
-    const int rule = draft.flow.find_due(due.rule);
-    if (rule < 0) return Code::unknown_rule;
+    if (flow.find_due(due.rule) < 0) return Code::unknown_rule;
     if (due.instant == kNoTime || due.instant == kNever) return Code::out_of_range;
-    if (draft.state != State::live) continue;
-    flow::give_due(draft.subject(), static_cast<std::size_t>(rule), due.instant, now);
+  }
+  return Code::ok;
+}
+
+Code Store::give_dues(Draft& draft, const Options& o, flow::Instant now) {
+  if (const Code code = check_dues(draft.flow, o); is_error(code)) return code;
+  for (std::size_t i = 0; i < o.dues.count && draft.state == State::live; ++i) {
+    const auto rule = static_cast<std::size_t>(draft.flow.find_due(o.dues[i].rule));
+    flow::give_due(draft.subject(), rule, o.dues[i].instant, now);
   }
   return Code::ok;
 }
@@ -76,7 +82,7 @@ Code Store::create(Entry& e, std::string_view payload, const Options& o, bool ex
   if (exec) {
     draft.start(now);
     if (const Code code = give_dues(draft, o, now); is_error(code)) return code;
-    pass(draft, now);
+    pass(draft, now, true);
   } else {
     draft.submit(o.ttl == 0 ? kNever : add_sat(now.elapsed, o.ttl));
   }

@@ -158,18 +158,21 @@ template <class TooSoon>
 void mark(Subject& item, StageNo stage, Instant now, TooSoon&& too_soon) {
   const auto& rules = item.flow->rules;
   const bool named = stage < item.flow->stages.size();
+  item.stage = stage;  // first: what comes too soon tells the stage that came
   for (std::size_t r = 0; r < rules.size(); ++r) {
     if (named && contains(rules[r].to, stage)) meet(rules[r], item.slots[r], r, now, too_soon);
   }
-  item.stage = stage;
   for (std::size_t r = 0; r < rules.size() && named; ++r) {
     RuleSlot& slot = item.slots[r];
     if (rules[r].kind != RuleKind::stage || slot.status != RuleStatus::resting) continue;
     if (!contains(rules[r].from, stage)) continue;
     bool was_there = false;  // one of `to`, before this event
     for (const StageNo to : rules[r].to) was_there = was_there || item.seen.has(to);
-    arm(slot, stage, now.elapsed, add_sat(now.elapsed, rules[r].within));
-    if (was_there) slot.status = RuleStatus::met;
+    if (was_there) {
+      slot.status = RuleStatus::met;  // and was never armed
+    } else {
+      arm(slot, stage, now.elapsed, add_sat(now.elapsed, rules[r].within));
+    }
   }
   if (named) item.seen.add(stage);
   touch(item, now, too_soon);

@@ -96,7 +96,7 @@ std::uint64_t Index::tombstones() noexcept {
   std::uint64_t sum = 0;
   for (std::uint32_t i = 0; i < stripes_; ++i) {
     std::lock_guard guard(stripe_[i].lock);
-    sum += stripe_[i].tombstones.count();
+    sum += stripe_[i].tombstones.remembered();
   }
   return sum;
 }

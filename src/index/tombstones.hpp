@@ -55,10 +55,18 @@ class Tombstones {
 
   Tombstone& at(std::uint32_t number) noexcept { return ring_[slot(number & ~kBit)]; }
   bool empty() const noexcept { return count_ == 0; }
-  std::uint32_t count() const noexcept { return count_; }
+  std::uint32_t count() const noexcept { return count_; }  // those erased included
+  std::uint32_t remembered() const noexcept { return count_ - erased_; }
   Tombstone& oldest() noexcept { return ring_[slot(head_)]; }
   std::uint32_t oldest_number() const noexcept { return kBit | head_; }
+  // Its key is free again; the entry goes when it is the oldest.
+  void erase(Tombstone& stone) noexcept {
+    stone.erased = 1;
+    ++erased_;
+    while (count_ != 0 && oldest().erased != 0) pop();
+  }
   void pop() noexcept {
+    erased_ -= oldest().erased;
     head_ = successor(head_);
     --count_;
   }
@@ -88,6 +96,7 @@ class Tombstones {
   Tombstone* ring_ = nullptr;
   std::uint32_t capacity_ = 0;
   std::uint32_t count_ = 0;
+  std::uint32_t erased_ = 0;
   std::uint32_t head_ = 0;
   std::uint32_t tail_ = 0;
 };

@@ -46,6 +46,11 @@ class File {
   // One attempt.
   virtual std::int64_t write(const void* from, std::size_t size, std::uint64_t offset) noexcept = 0;
   virtual int sync_data() noexcept = 0;
+  // These bytes will be read soon, in order: a hint.
+  virtual void will_read(std::uint64_t offset, std::uint64_t size) noexcept {
+    static_cast<void>(offset);
+    static_cast<void>(size);
+  }
   virtual std::int64_t size() noexcept = 0;
 };
 

@@ -51,6 +51,7 @@ int open_direct(int dir, const char* name, int flags) noexcept {
 }
 
 constexpr int kLockTries = 5000;  // of a millisecond each
+constexpr int kNamelessTries = 50;
 
 std::int64_t read_holder(int fd) noexcept {
   char text[24] = {};
@@ -80,7 +81,7 @@ class RealDir final : public Dir {
  public:
   RealDir(int fd, Backend backend) noexcept : fd_(fd), backend_(backend) {}
   ~RealDir() override {
-    if (lock_ >= 0) close_guarded_fd(lock_);
+    RealDir::unlock();
     close_guarded_fd(fd_);
   }
 
@@ -159,7 +160,11 @@ class RealDir final : public Dir {
       error = ::flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
       if (error == 0) break;
       holder = read_holder(fd);
-      if (error != EINTR && (error != EWOULDBLOCK || !is_dead(holder))) break;
+      // Without a name it is a reader's short look at the lock, or a writer that has
+      // not yet written its own.
+      const bool nameless = holder == 0 && tries < kNamelessTries;
+      const bool again = error == EINTR || nameless || is_dead(holder);
+      if (!again || (error != EINTR && error != EWOULDBLOCK)) break;
       ::usleep(1000);
     }
     if (error != 0) {
@@ -198,8 +203,11 @@ class RealDir final : public Dir {
   }
 
   void unlock() noexcept override {
-    if (lock_ < 0) return;
-    // LOCK_UN first: a ring that is being torn down may still hold the description.
+    // In a forked child the number is closed, and may be another file's by now.
+    if (lock_ < 0 || generation_ != fork_generation()) return;
+    // No name is left behind that could be taken for a holder's.
+    if (::ftruncate(lock_, 0) != 0) errno = 0;
+    // LOCK_UN, since the ring's file table still holds the description.
     ::flock(lock_, LOCK_UN);
     close_guarded_fd(lock_);
     lock_ = -1;
@@ -222,6 +230,7 @@ class RealDir final : public Dir {
  private:
   int fd_;
   int lock_ = -1;
+  const std::uint32_t generation_ = fork_generation();
   Backend backend_;
 };
 
@@ -296,6 +305,10 @@ std::int64_t RealFile::write(const void* from, std::size_t size, std::uint64_t o
 
 int RealFile::sync_data() noexcept {
   return ::fdatasync(fd_) == 0 ? 0 : -errno;
+}
+
+void RealFile::will_read(std::uint64_t offset, std::uint64_t size) noexcept {
+  ::posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_WILLNEED);
 }
 
 std::int64_t RealFile::size() noexcept {

@@ -101,9 +101,10 @@ Error Log::lock() {
   }
   if (locked == 0) return {};
   if (locked != -EWOULDBLOCK) return io_error(path_, "LOCK", "lock it", locked);
-  return make_error(Code::held, path_ + ": held open for writing by " +
-                                    (holder > 0 ? "process " + std::to_string(holder)
-                                                : std::string("another process")));
+  return make_error(Code::held,
+                    path_ + ": held open for writing by " +
+                        (holder > 0 ? std::string("process ").append(std::to_string(holder))
+                                    : std::string("another process")));
 }
 
 // A directory without CURRENT is a new store if nothing in it ever held data.
@@ -235,8 +236,8 @@ Code Log::close(Nanos drain) noexcept {
     const Error sealed = committer_->seal();
     if (sealed) code = sealed.code;
   }
-  // All writes are reaped by now, so nothing can land after the lock is gone.
-  queue_.reset();
+  // All writes are reaped by now, so nothing can land after the lock is gone. The
+  // queue stays: a late wake_scribe() may still hold on to it.
   dir_->unlock();
   return code;
 }

@@ -188,6 +188,7 @@ class Recoverer {
     const std::string name = segment_name(segment.entry.number);
     const int opened = reader_.open(dir_, segment.entry.number);
     if (opened < 0) return io_error(path_, name, "open it", opened);
+    reader_.file().will_read(0, segment.sealed ? segment.entry.offset : segment.entry.size);
     const bool last = i + 1 == used_.size();
     if (!segment.sealed && !last) seal_by_successor(segment, used_[i + 1]);
     Place place;
@@ -273,6 +274,8 @@ class Recoverer {
                     const std::byte* image, std::uint64_t limit) {
     ++out_.report.blocks;
     out_.report.bytes += header.length;
+    out_.report.last_elapsed = header.elapsed;
+    out_.report.last_wall = header.wall;
     std::uint64_t at = kBlockHeaderBytes;
     std::uint64_t lsn = header.first;
     if (header.end < header.first || header.end - header.first > header.length - at) {

@@ -44,6 +44,9 @@ struct RecoveryReport {
   std::uint64_t blocks = 0;
   std::uint64_t bytes = 0;  // of blocks read
   bool clean = false;       // the last opening closed properly
+  // Clocks when the last block read was built: the last instant known of before.
+  Nanos last_elapsed = kNoTime;
+  Nanos last_wall = kNoTime;
   // The torn tail, none of which was ever acknowledged.
   bool torn = false;
   std::string torn_file;

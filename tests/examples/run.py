@@ -4,12 +4,14 @@
 
   tests/examples/run.py PROGRAM EXPECTED_FILE
 
-The exit code must be 0, standard error empty, standard output the file's bytes.
+It runs in an empty directory of its own. The exit code must be 0, standard error
+empty, standard output the file's bytes.
 """
 
 import difflib
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 
@@ -21,8 +23,9 @@ def main():
     if not expected.exists():
         print(f"{expected.name}: missing: every example says here what it prints")
         return 1
-    done = subprocess.run([sys.argv[1]], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, check=False)
+    with tempfile.TemporaryDirectory() as place:
+        done = subprocess.run([Path(sys.argv[1]).resolve()], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, check=False, cwd=place)
     wrong = False
     if done.returncode != 0:
         print(f"exit code {done.returncode}, expected 0")

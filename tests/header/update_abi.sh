@@ -8,9 +8,9 @@
 #
 # A change is let through by committing a new baseline: whoever reviews it sees
 # whether it only adds. libabigail needs debug information, which a release lacks;
-# so the few files of capi/ are compiled once more, by the commands of BUILD_DIR
-# with -g, and linked alone: every exported function stands there. Exit code 77: the
-# tools are not installed (in CI, where CI=true, that is a failure).
+# so the few files of capi/ are compiled once more, by the commands of BUILD_DIR with
+# -g and without optimisation, and linked alone: every exported function stands there.
+# Exit code 77: the tools are not installed (in CI, where CI=true, that is a failure).
 set -u
 build=${1:?usage: tests/header/update_abi.sh BUILD_DIR [--check]}
 mode=${2:-update}
@@ -42,8 +42,9 @@ for number, entry in enumerate(entries):
     words = shlex.split(entry["command"])
     at = words.index("-o")
     words[at + 1] = f"{work}/{number}.o"
+    debug = ["-g", "-gdwarf-4", "-fno-lto", "-O0", "-w"]
     print(shlex.join(["cd", entry["directory"]]), "&&",
-          shlex.join(words[:at] + ["-g", "-gdwarf-4", "-fno-lto", "-w"] + words[at:]))
+          shlex.join(words[:at] + debug + words[at:]))
 PYTHON
 xargs -d '\n' -P "$(nproc)" -n 1 bash -c <"$work/commands" || exit 1
 

@@ -148,9 +148,9 @@ class World {
     Tick last = wheel_->now();
     for (const Timer& each : timers_) last = std::max(last, each.due);
     if (error_.empty()) advance(last);
-    for (int i = 0; i < 8 && error_.empty(); ++i) schedule(last + 1 + (i % 4) * 300);
+    for (Tick i = 0; i < 8 && error_.empty(); ++i) schedule(last + (i == 7 ? 300 : 1 + i % 3));
     check_nodes();
-    if (error_.empty()) advance(last + 2000);
+    if (error_.empty()) advance(last + 301);
     for (const Timer& each : timers_) {
       if (each.refused) continue;
       if (each.fired + each.cancelled != 1) {

@@ -233,5 +233,43 @@ TEST_F(Waiting, another_consumers_poll_does_not_swallow_the_signal) {
   EXPECT_EQ(poll(b).size(), 1u);
 }
 
+// The callback of poll stands for another thread: it runs after the queue was taken
+// in and before the eventfd is cleared, the only window in which a push could be
+// missed. (push, notify and set_durable take no lock that poll holds.)
+TEST_F(Waiting, a_push_between_looking_and_clearing_is_not_missed) {
+  const ConsumerRef c = open("c");
+  const int fd = hub_->fd(*c);
+  raise({.item = 1});
+  EXPECT_EQ(hub_->poll(*c, 10, 0,
+                       [this](const Delivery&) {
+                         raise({.item = 2});
+                         return true;
+                       })
+                .count,
+            1u);
+  EXPECT_TRUE(readable(fd));
+  EXPECT_EQ(poll(c).size(), 1u);
+  EXPECT_FALSE(readable(fd));
+}
+
+TEST_F(Waiting, durability_between_looking_and_clearing_is_not_missed) {
+  start(true);
+  const ConsumerRef c = open("c");
+  const int fd = hub_->fd(*c);
+  raise({.item = 1, .lsn = Lsn{1}});
+  raise({.item = 2, .lsn = Lsn{2}});
+  hub_->set_durable(Lsn{1});
+  EXPECT_EQ(hub_->poll(*c, 10, 0,
+                       [this](const Delivery&) {
+                         hub_->set_durable(Lsn{2});
+                         return true;
+                       })
+                .count,
+            1u);
+  EXPECT_TRUE(readable(fd));
+  EXPECT_EQ(poll(c).size(), 1u);
+  EXPECT_FALSE(readable(fd));
+}
+
 }  // namespace
 }  // namespace warden::alert

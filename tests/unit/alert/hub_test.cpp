@@ -241,5 +241,33 @@ TEST_F(Leases, pollers_under_one_name_compete) {
   EXPECT_TRUE(poll(a).empty());
 }
 
+// Anything quadratic in the backlog would run into the test's time limit.
+TEST_F(Leases, a_large_backlog_comes_out_in_order) {
+  const ConsumerRef c = open("c");
+  constexpr std::uint64_t kCount = 100'000;
+  for (std::uint64_t item = 1; item <= kCount; ++item) {
+    raise({.item = item, .deadline = static_cast<Nanos>(item * 7919 % kCount)});
+  }
+  Nanos last = -1;
+  std::uint64_t seen = 0;
+  std::vector<std::uint64_t> leases;
+  do {
+    leases.clear();
+    hub_->poll(*c, 256, 0, [&](const Delivery& d) {
+      EXPECT_GE(d.alert->deadline, last);
+      last = d.alert->deadline;
+      leases.push_back(d.lease);
+      return true;
+    });
+    EXPECT_EQ(hub_->ack(*c, leases).count, leases.size());
+    seen += leases.size();
+  } while (!leases.empty());
+  EXPECT_EQ(seen, kCount);
+  for (std::uint64_t item = 1; item <= kCount; ++item) close_item(item);
+  EXPECT_EQ(poll(c, kCount).size(), kCount);
+  EXPECT_EQ(hub_->remove("c"), Code::ok);
+  EXPECT_EQ(hub_->figures().kept, 0u);
+}
+
 }  // namespace
 }  // namespace warden::alert

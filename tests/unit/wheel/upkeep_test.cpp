@@ -37,7 +37,7 @@ TEST(WheelUpkeep, AnHourOfCancelChurnStaysWithinHalfAgainOfTheLive) {
   EXPECT_LE(wheel->bytes(), live_only + live_only / 2);
 }
 
-TEST(WheelUpkeep, NoTickOfALargeSlotHasMuchToDo) {
+TEST(WheelUpkeep, NoTickOfALargeSlotBearsMuchWork) {
   constexpr std::uint64_t kLive = 500'000;
   auto wheel = Wheel::create({.now = 0});
   Random random(number_from_env("WARDEN_SEED", 1));

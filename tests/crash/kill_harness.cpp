@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Kills a loaded child with SIGKILL again and again and checks, from another
+// process, what it had been promised (harness H2).
+//
+//   kill_harness [--kills N] [--seed S] [--backend auto|uring|posix] [--store DIR]
+//
+// After each kill the parent opens the same store and checks, item by item:
+//   1. acknowledged is there: the item has reached at least the last step answered;
+//   2. nothing was invented: it has reached at most the last step begun;
+//   3. its payload is whole, and the balance holds;
+//   4. every item stopped at "copied" is raised, under one id for ever; an alert
+//      acknowledged and synced does not come again.
+// The store grows over all kills. A seed fixes the times of the kills.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <warden/warden.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <random>
+#include <set>
+#include <vector>
+
+#include "kill_protocol.hpp"
+
+namespace warden::crash {
+namespace {
+
+struct Known {
+  std::uint32_t begun = kNone;
+  std::uint32_t answered = kNone;
+};
+
+struct Harness {
+  std::string store;
+  std::string backend = "auto";
+  std::string self;
+  std::uint64_t seed = 0;
+  std::map<std::string, Known> items;
+  std::map<std::string, std::string> alert_of;  // key -> id, once it was raised
+  std::set<std::string> acked;
+  std::uint64_t answers = 0;
+};
+
+[[noreturn]] void fail(const Harness& h, const std::string& what) {
+  std::printf("FAILED with --seed %llu: %s\nstore kept: %s\n",
+              static_cast<unsigned long long>(h.seed), what.c_str(), h.store.c_str());
+  std::exit(1);
+}
+
+void expect(const Harness& h, bool good, const std::string& what) {
+  if (!good) fail(h, what);
+}
+
+// Starts the child, kills it after `micros`, and reads all that it said.
+void run_and_kill(Harness& h, std::uint32_t round, std::uint64_t micros) {
+  int fds[2];
+  expect(h, pipe(fds) == 0, "pipe");
+  const pid_t child = fork();
+  if (child == 0) {
+    close(fds[0]);
+    execl(h.self.c_str(), h.self.c_str(), "--child", h.store.c_str(),
+          std::to_string(round).c_str(), h.backend.c_str(), std::to_string(fds[1]).c_str(),
+          nullptr);
+    _exit(5);
+  }
+  close(fds[1]);
+  const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(micros);
+  std::vector<Message> said;
+  bool killed = false;
+  fcntl(fds[0], F_SETFL, O_NONBLOCK);
+  for (;;) {
+    Message message;
+    const ssize_t got = read(fds[0], &message, sizeof message);
+    if (got == sizeof message) {
+      said.push_back(message);
+    } else if (got == 0) {
+      break;
+    }
+    if (!killed && std::chrono::steady_clock::now() >= until) {
+      kill(child, SIGKILL);
+      killed = true;
+    }
+    if (got < 0) usleep(100);
+  }
+  close(fds[0]);
+  int status = 0;
+  waitpid(child, &status, 0);
+  expect(h, WIFSIGNALED(status), "the child ended by itself before it was killed");
+  for (const Message& m : said) {
+    Known& known = h.items[key_of(m.round, m.thread, m.item)];
+    (m.answered != 0 ? known.answered : known.begun) = m.step;
+    h.answers += m.answered;
+  }
+}
+
+std::uint32_t step_of(const Harness& h, warden_store* store, const std::string& key) {
+  warden_item item;
+  std::vector<char> buffer(4096);
+  const int32_t code = warden_get(store, "crash", 5, key.data(), key.size(), &item, buffer.data(),
+                                  buffer.size(), nullptr);
+  if (code == WARDEN_E_UNKNOWN_ITEM || code == WARDEN_E_UNKNOWN_FLOW) return kNone;
+  if (code == WARDEN_ALREADY_DONE) return kDone;
+  expect(h, code == WARDEN_OK, key + ": get answered " + warden_code_name(code));
+  const std::string payload(buffer.data() + item.payload_offset, item.payload_len);
+  expect(h, payload == payload_of(key), key + ": another payload: " + payload);
+  const std::string stage(buffer.data() + item.stage_offset, item.stage_len);
+  return stage.empty() ? kTracked : stage == "copied" ? kCopied : kChecked;
+}
+
+std::string hex(const std::uint64_t id[2]) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(id[1]),
+                static_cast<unsigned long long>(id[0]));
+  return text;
+}
+
+// Takes every alert that comes until each overdue item has had its own.
+void take_alerts(Harness& h, warden_store* store, const std::set<std::string>& overdue) {
+  warden_consumer* consumer = nullptr;
+  warden_error err = WARDEN_ERROR_INIT;
+  expect(h, warden_consumer_open(store, "oracle", 6, nullptr, &consumer, &err) == WARDEN_OK,
+         err.message);
+  std::vector<warden_alert> alerts(256);
+  std::vector<char> buffer(1 << 18);
+  std::size_t missing = 0;
+  for (const std::string& key : overdue) missing += h.alert_of.count(key) == 0 ? 1 : 0;
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (missing != 0) {
+    const int32_t count = warden_consumer_poll(consumer, 200'000'000, alerts.data(), alerts.size(),
+                                               buffer.data(), buffer.size(), nullptr);
+    expect(h, count >= 0, std::string("poll answered ") + warden_code_name(count));
+    std::vector<std::uint64_t> leases;
+    for (int32_t i = 0; i < count; ++i) {
+      const warden_alert& alert = alerts[static_cast<std::size_t>(i)];
+      const std::string key(buffer.data() + alert.key_offset, alert.key_len);
+      const std::string id = hex(alert.id);
+      leases.push_back(alert.lease);
+      expect(h, alert.detected_ns > alert.deadline_ns, key + ": raised before its deadline");
+      if (alert.kind != WARDEN_KIND_BREACH) continue;
+      expect(h, h.acked.insert(id).second, key + ": alert " + id + " came again after its ack");
+      const auto [known, fresh] = h.alert_of.emplace(key, id);
+      expect(h, fresh, key + ": raised under a second id, " + id + " after " + known->second);
+      missing -= overdue.count(key);
+    }
+    if (count > 0) warden_alert_ack(consumer, leases.data(), leases.size());
+    expect(h, std::chrono::steady_clock::now() < until,
+           std::to_string(missing) + " overdue items were never raised");
+  }
+  expect(h, warden_sync(store, -1) == WARDEN_OK, "sync");
+  warden_consumer_close(consumer);
+}
+
+void check(Harness& h) {
+  warden_store* store = nullptr;
+  warden_error err = WARDEN_ERROR_INIT;
+  expect(h, warden_open(h.store.c_str(), nullptr, &store, &err) == WARDEN_OK, err.message);
+  std::set<std::string> overdue;
+  for (const auto& [key, known] : h.items) {
+    const std::uint32_t step = step_of(h, store, key);
+    expect(h, step >= known.answered,
+           key + ": lost: acknowledged step " + std::to_string(known.answered) + ", found " +
+               std::to_string(step));
+    expect(h, step <= known.begun,
+           key + ": invented: begun step " + std::to_string(known.begun) + ", found " +
+               std::to_string(step));
+    if (step == kCopied) overdue.insert(key);
+  }
+  warden_stats s WARDEN_STATS_INIT;
+  warden_stats_get(store, &s);
+  expect(h, s.submitted_total == s.submitted + s.live + s.done + s.cancelled + s.expired,
+         "the balance does not hold");
+  expect(h, s.submitted_total <= h.items.size(), "more items than were begun");
+  take_alerts(h, store, overdue);
+  expect(h, warden_close(store, 10'000'000'000) == WARDEN_OK, "close");
+  warden_free(store);
+}
+
+int run(Harness& h, std::uint32_t kills) {
+  std::printf("kill_harness --kills %u --backend %s --seed %llu\n", kills, h.backend.c_str(),
+              static_cast<unsigned long long>(h.seed));
+  std::mt19937_64 random(h.seed);
+  for (std::uint32_t round = 0; round < kills; ++round) {
+    run_and_kill(h, round, 3'000 + random() % 150'000);
+    check(h);
+  }
+  std::printf("%u kills, %zu items, %llu acknowledged answers, %zu alerts: nothing lost\n", kills,
+              h.items.size(), static_cast<unsigned long long>(h.answers), h.alert_of.size());
+  return 0;
+}
+
+}  // namespace
+}  // namespace warden::crash
+
+int main(int argc, char** argv) {
+  using namespace warden::crash;
+  if (argc == 6 && std::strcmp(argv[1], "--child") == 0) {
+    return run_child(argv[2], static_cast<std::uint32_t>(std::strtoul(argv[3], nullptr, 10)),
+                     argv[4], std::atoi(argv[5]));
+  }
+  Harness h;
+  std::uint32_t kills = 100;
+  h.seed = std::random_device{}();
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string option = argv[i];
+    if (option == "--kills") kills = static_cast<std::uint32_t>(std::strtoul(argv[i + 1], nullptr, 10));
+    if (option == "--seed") h.seed = std::strtoull(argv[i + 1], nullptr, 0);
+    if (option == "--backend") h.backend = argv[i + 1];
+    if (option == "--store") h.store = argv[i + 1];
+  }
+  h.self = std::filesystem::canonical("/proc/self/exe").string();
+  const bool own = h.store.empty();
+  if (own) {
+    std::string pattern = (std::filesystem::temp_directory_path() / "warden-kill-XXXXXX").string();
+    if (mkdtemp(pattern.data()) == nullptr) return 2;
+    h.store = pattern;
+  }
+  const int result = run(h, kills);
+  if (own) std::filesystem::remove_all(h.store);
+  return result;
+}
