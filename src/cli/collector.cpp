@@ -15,6 +15,8 @@ namespace warden::cli {
 namespace {
 
 constexpr std::size_t kAlertsAPoll = 1024;
+// A durable store's room for acknowledgements is counted for few at once.
+constexpr std::size_t kAcksACall = 64;
 constexpr std::size_t kBufferBytes = std::size_t{1} << 18;
 constexpr std::int64_t kPollNs = 20'000'000;
 
@@ -113,8 +115,12 @@ std::int32_t Collector::take(std::int64_t timeout_ns) {
     failure_ = journal_->commit();
     if (failure_) return WARDEN_E_IO;
   }
-  const std::int32_t acked = warden_alert_ack(consumer_.get(), leases_.data(), leases_.size());
-  return acked < 0 ? acked : taken;
+  for (std::size_t first = 0; first < leases_.size(); first += kAcksACall) {
+    const std::size_t count = std::min(kAcksACall, leases_.size() - first);
+    const std::int32_t acked = warden_alert_ack(consumer_.get(), leases_.data() + first, count);
+    if (acked < 0) return acked;
+  }
+  return taken;
 }
 
 AlertEntry Collector::entry_of(const warden_alert& alert) const {
