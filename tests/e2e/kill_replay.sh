@@ -53,7 +53,9 @@ command_of() {
     $(due_of "$1") --store store --alerts out.csv --alert-ids out.ids --json)
 }
 milliseconds() { echo $(($(date +%s%N) / 1000000)); }
-summary_field() { python3 -c 'import json, sys; print(json.load(open("summary"))[sys.argv[1]])' "$1"; }
+summary_field() {
+  python3 -c 'import json, sys; print(json.load(open("summary"))[sys.argv[1]])' "$1"
+}
 
 # compare NAME TITLE: out.csv with the truth, ids each once.
 compare() {
