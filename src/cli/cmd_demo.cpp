@@ -14,12 +14,14 @@
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <random>
 #include <thread>
 
 #include "cli/commands.hpp"
 #include "cli/demo_oracle.hpp"
 #include "cli/demo_pipeline.hpp"
+#include "cli/demo_trial.hpp"
 #include "cli/engine.hpp"
 #include "cli/output.hpp"
 #include "cli/progress.hpp"
@@ -43,6 +45,8 @@ struct DemoOptions {
   std::uint64_t seed = 0;
   bool seed_given = false;
   bool json = false;
+  bool memory = false;
+  std::string store;
 };
 
 struct Outcome {
@@ -52,8 +56,11 @@ struct Outcome {
   std::uint64_t wrong_answers = 0;
   std::string first_wrong;
   double feed_s = 0;
+  std::optional<TrialOutcome> trial;  // of a durable demo
 
-  bool clean() const { return verdict.clean() && wrong_answers == 0; }
+  bool clean() const {
+    return verdict.clean() && wrong_answers == 0 && (!trial || trial->lost == 0);
+  }
   // An example of what is not clean.
   std::string fault() const { return verdict.example.empty() ? first_wrong : verdict.example; }
 };
@@ -147,6 +154,22 @@ Result<Outcome> run_demo(const DemoOptions& options) {
   return outcome;
 }
 
+// The worker in a process of its own, killed and restarted on the same store.
+Result<Outcome> run_durable_demo(const DemoOptions& options) {
+  auto done = run_trial({options.store, options.seconds, options.rate, options.drop_share,
+                         options.threads, options.seed});
+  if (!done.ok()) return std::move(done.failure());
+  Outcome outcome;
+  outcome.verdict = done.value().verdict;
+  outcome.latency = done.value().latency;
+  outcome.calls = done.value().acknowledged;
+  outcome.wrong_answers = done.value().wrong_answers;
+  outcome.first_wrong = done.value().fault;
+  outcome.feed_s = done.value().feed_s;
+  outcome.trial = std::move(done.value());
+  return outcome;
+}
+
 nlohmann::ordered_json to_json(const DemoOptions& options, const Outcome& o) {
   const Verdict& v = o.verdict;
   nlohmann::ordered_json out;
@@ -174,6 +197,18 @@ nlohmann::ordered_json to_json(const DemoOptions& options, const Outcome& o) {
   out["latency_max_ns"] = o.latency.max();
   out["calls"] = o.calls;
   out["feed_s"] = o.feed_s;
+  if (o.trial) {
+    out["recovered"] = o.trial->recovered;
+    out["recovered_records"] = o.trial->records;
+    out["down_s"] = o.trial->down_s;
+    out["acknowledged"] = o.trial->acknowledged;
+    out["lost"] = o.trial->lost;
+    out["came_again"] = o.trial->again;
+    out["ack_p50_ns"] = o.trial->acks.quantile(0.5);
+    out["ack_p99_ns"] = o.trial->acks.quantile(0.99);
+    out["commits_per_s"] = static_cast<double>(o.trial->commits) / o.feed_s;
+    out["log_bytes"] = o.trial->log_bytes;
+  }
   out["ok"] = o.clean();
   if (!o.clean()) out["fault"] = o.fault();
   return out;
@@ -208,6 +243,19 @@ std::string to_text(const DemoOptions& options, const Outcome& o) {
       "from deadline to the consumer's hands");
   row("latency p99", duration_text(o.latency.quantile(0.99)));
   row("latency max", duration_text(o.latency.max()));
+  if (o.trial) {
+    const TrialOutcome& t = *o.trial;
+    count("recovered", t.recovered,
+          fmt::format("open files after the kill, from {} records, in {:.2f} s",
+                      with_commas(t.records), t.down_s));
+    count("acknowledged", t.acknowledged, "calls told to be durable");
+    count("lost", t.lost, "acknowledged, and not there: must be 0");
+    count("came again", t.again, "alerts not acknowledged before the kill, by their ids");
+    row("ack p50", duration_text(t.acks.quantile(0.5)), "from the call until it was durable");
+    row("ack p99", duration_text(t.acks.quantile(0.99)));
+    count("commits/s", static_cast<std::uint64_t>(static_cast<double>(t.commits) / o.feed_s));
+    count("log bytes", t.log_bytes);
+  }
   if (o.clean()) return out + "\nok: every dropped file was noticed, and nothing else\n";
   return out + fmt::format("\nFAULT: {}\n", o.fault());
 }
@@ -223,8 +271,11 @@ Result<ExitCode> demo(DemoOptions options) {
     return bad_usage(fmt::format("--rate {} for --seconds {}: expected at most 50,000,000 files",
                                  options.rate, options.seconds));
   }
+  if (options.memory && !options.store.empty()) {
+    return bad_usage("--memory and --store: expected one of them");
+  }
   if (!options.seed_given) options.seed = std::random_device{}();
-  auto outcome = run_demo(options);
+  auto outcome = options.memory ? run_demo(options) : run_durable_demo(options);
   if (!outcome.ok()) return std::move(outcome.failure());
   emit(options.json ? json_text(to_json(options, outcome.value()))
                     : to_text(options, outcome.value()));
@@ -251,6 +302,9 @@ void add_demo(CLI::App& app, Command& chosen) {
   CLI::Option* seed = command->add_option(
       "--seed", options->seed, "Decides delays and drops; chosen and printed if not given");
   command->add_flag("--json", options->json, "Print the table as JSON");
+  command->add_option("--store", options->store,
+                      "Keep the store in this new directory; without it a temporary one");
+  command->add_flag("--memory", options->memory, "Store in memory, nothing is killed");
   command->callback([options, seed, &chosen] {
     options->seed_given = seed->count() > 0;
     chosen = [options] { return demo(*options); };

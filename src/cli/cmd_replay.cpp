@@ -5,7 +5,9 @@
 //
 // Data flow: flow and log are read and checked against each other -> store on
 // the manual clock -> audit consumer -> feeders -> the clock runs to the log's
-// last event -> summary and OUT.csv.
+// last event -> summary and OUT.csv. With --store the store is durable: alerts wait in
+// it until everything has been fed and synced, and go through the journal beside
+// OUT.csv, so that a run killed at any point is made good by the same command.
 //
 // Invariants:
 //   1. Nothing is created before all input has been found good, and OUT.csv only
@@ -14,8 +16,10 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 
 #include "cli/collector.hpp"
@@ -26,6 +30,7 @@
 #include "cli/instant.hpp"
 #include "cli/output.hpp"
 #include "cli/progress.hpp"
+#include "cli/replay_summary.hpp"
 #include "cli/text.hpp"
 
 namespace warden::cli {
@@ -38,24 +43,11 @@ struct ReplayOptions {
   std::string flow_file;
   std::vector<std::string> dues;
   std::string alerts_file;
+  std::string ids_file;
+  std::string store;  // empty: in memory
   std::string order = "time";
   FeedOptions feed;
   bool json = false;
-};
-
-struct Summary {
-  FeedCounts fed;
-  Collector::Counts alerts;
-  std::size_t rows = 0;
-  std::size_t cases = 0;
-  std::uint64_t blank_cases = 0;
-  std::int64_t first_ns = 0;
-  std::int64_t last_ns = 0;
-  std::uint64_t open_items = 0;
-  std::uint64_t closed_items = 0;
-  double feed_s = 0;  // feeding, advancing the clock, taking the alerts
-  double wall_s = 0;  // with reading and checking the files
-  double events_per_s() const { return feed_s > 0 ? static_cast<double>(fed.events) / feed_s : 0; }
 };
 
 double seconds_since(Clock::time_point start) {
@@ -95,93 +87,178 @@ void show_progress(const FeedRun& run, std::uint64_t total) {
   }
 }
 
-nlohmann::ordered_json to_json(const Summary& s) {
-  nlohmann::ordered_json out;
-  out["items"] = s.cases;
-  out["events"] = s.fed.events;
-  out["rows"] = s.rows;
-  out["already"] = s.fed.already;
-  out["blank_case_rows"] = s.blank_cases;
-  out["first"] = format_instant(s.first_ns);
-  out["last"] = format_instant(s.last_ns);
-  out["open_items"] = s.open_items;
-  out["closed_items"] = s.closed_items;
-  out["alerts"] = nlohmann::ordered_json::array();
-  std::uint64_t total = 0;
-  for (const auto& [what, count] : s.alerts) {
-    out["alerts"].push_back({{"rule", what.first}, {"kind", what.second}, {"count", count}});
-    total += count;
+Status sync_store(warden_store* store) {
+  if (const std::int32_t code = warden_sync(store, -1); code < 0) {
+    return engine_failure("making the log durable", code);
   }
-  out["alerts_total"] = total;
-  out["events_per_s"] = static_cast<std::uint64_t>(s.events_per_s());
-  out["feed_s"] = s.feed_s;
-  out["wall_s"] = s.wall_s;
-  return out;
+  return std::nullopt;
 }
 
-std::string to_text(const Summary& s) {
-  std::string out;
-  const auto to = std::back_inserter(out);
-  fmt::format_to(to, "items      {:>12}  open {}, closed {}\n", with_commas(s.cases),
-                 with_commas(s.open_items), with_commas(s.closed_items));
-  fmt::format_to(to, "events     {:>12}  {} to {}\n", with_commas(s.fed.events),
-                 format_instant(s.first_ns), format_instant(s.last_ns));
-  if (s.blank_cases != 0) {
-    fmt::format_to(to, "blank      {:>12}  rows without a case_id, taken as one case\n",
-                   with_commas(s.blank_cases));
+Status advance_to(warden_store* store, const ReplayOptions& options, std::int64_t last_ns) {
+  const std::int32_t code = warden_clock_advance(store, last_ns);
+  if (code == WARDEN_E_OUT_OF_RANGE && !options.store.empty()) {
+    return bad_input(fmt::format(
+        "{}: this store's clock stands after {}, the last instant of {}; expected the store of "
+        "an earlier replay of this log, or a new one",
+        options.store, format_instant(last_ns), options.log_file));
   }
-  if (s.fed.already != 0) {
-    fmt::format_to(to, "already    {:>12}  events that the run had seen before: nothing changed\n",
-                   with_commas(s.fed.already));
-  }
-  std::uint64_t total = 0;
-  for (const auto& [what, count] : s.alerts) total += count;
-  fmt::format_to(to, "alerts     {:>12}\n", with_commas(total));
-  for (const auto& [what, count] : s.alerts) {
-    fmt::format_to(to, "           {:>12}  {} {}\n", with_commas(count), one_line(what.first),
-                   what.second);
-  }
-  fmt::format_to(to,
-                 "events/s   {:>12}  {:.3f} s from the first event fed to the last alert taken\n",
-                 with_commas(static_cast<std::uint64_t>(s.events_per_s())), s.feed_s);
-  fmt::format_to(to, "wall time  {:>12}  with reading and checking the files\n",
-                 fmt::format("{:.3f} s", s.wall_s));
-  return out;
+  if (code < 0) return engine_failure("advancing the clock to the last event", code);
+  return std::nullopt;
 }
 
-// Everything from the open store to the last alert.
-Status feed_all(warden_store* store, const Flow& flow, const ReplayOptions& options,
-                const EventLog& log, Collector& collector, Summary& summary) {
-  const auto start = Clock::now();
-  collector.start();
-  FeedRun run{store, flow.name(), options.log_file, log, options.feed};
-  run.start();
-  show_progress(run, static_cast<std::uint64_t>(log.rows.size()) * options.feed.times);
-  auto counts = run.join();
-  if (!counts.ok()) return std::move(counts.failure());
-  summary.fed = counts.value();
-  if (const std::int32_t code = warden_clock_advance(store, log.last_ns); code < 0) {
-    return engine_failure("advancing the clock to the last event", code);
-  }
-  if (auto bad = collector.finish()) return bad;
-  summary.feed_s = seconds_since(start);
-  summary.alerts = collector.counts();
+// The alerts of a durable store: journal first, then acknowledged.
+Status drain_store(warden_store* store, Collector& collector, AlertJournal& journal,
+                   const ReplayOptions& options) {
+  if (auto bad = sync_store(store)) return bad;
+  if (options.alerts_file.empty()) return std::nullopt;
+  if (auto bad = collector.drain(journal)) return bad;
+  return sync_store(store);
+}
+
+Status read_figures(warden_store* store, const ReplayOptions& options, const Collector& collector,
+                    Summary& summary) {
   warden_stats stats = WARDEN_STATS_INIT;
   if (const std::int32_t code = warden_stats_get(store, &stats); code < 0) {
     return engine_failure("reading the figures", code);
   }
   summary.open_items = stats.submitted + stats.live;
   summary.closed_items = stats.done + stats.cancelled + stats.expired;
+  if (options.store.empty()) return std::nullopt;
+  summary.store = StoreFigures{stats.recovered_records, stats.log_bytes,   stats.log_records,
+                               stats.alerts_raised,     stats.alerts_kept, stats.epoch};
+  // The store counts every alert that it ever raised: a journal that was removed or is
+  // of another --alerts file shows here, instead of in an OUT.csv with rows missing.
+  if (!options.alerts_file.empty() && collector.distinct() != stats.alerts_raised) {
+    return bad_input(fmt::format(
+        "{}.journal: {} alerts, but the store {} has raised {}; expected the --alerts file that "
+        "earlier runs on this store were given, with its journal",
+        options.alerts_file, collector.distinct(), options.store, stats.alerts_raised));
+  }
   return std::nullopt;
+}
+
+// Everything from the open store to the last alert.
+Status feed_all(warden_store* store, const Flow& flow, const ReplayOptions& options,
+                const EventLog& log, Collector& collector, AlertJournal& journal,
+                Summary& summary) {
+  const bool durable = !options.store.empty();
+  const auto start = Clock::now();
+  if (!durable) collector.start();
+  FeedRun run{store, flow.name(), options.log_file, log, options.feed};
+  run.start();
+  show_progress(run, static_cast<std::uint64_t>(log.rows.size()) * options.feed.times);
+  auto counts = run.join();
+  if (!counts.ok()) return std::move(counts.failure());
+  summary.fed = counts.value();
+  if (auto bad = advance_to(store, options, log.last_ns)) return bad;
+  if (auto bad = durable ? drain_store(store, collector, journal, options) : collector.finish()) {
+    return bad;
+  }
+  summary.feed_s = seconds_since(start);
+  summary.alerts = collector.counts();
+  return read_figures(store, options, collector, summary);
+}
+
+bool nothing_there(const std::string& directory) {
+  std::error_code error;
+  return !std::filesystem::exists(directory, error) || std::filesystem::is_empty(directory, error);
+}
+
+// Opens the store, and with one on disk what of its alerts was taken before.
+Result<Store> open_replay_store(const ReplayOptions& options, std::int64_t start_ns) {
+  std::vector<Setting> settings{{"clock", "manual"}, {"start", std::to_string(start_ns)}};
+  if (options.store.empty()) return open_store(settings);
+  settings.push_back({"durability", "buffered"});  // one sync at the end stands for all
+  return open_store(settings, options.store.c_str());
+}
+
+struct JournalPlace {
+  std::string path;
+  std::string store;  // absolute
+  bool anew = false;
+};
+
+Result<JournalPlace> find_journal(const ReplayOptions& options) {
+  JournalPlace place;
+  if (options.store.empty() || options.alerts_file.empty()) return place;
+  std::error_code error;
+  if (std::filesystem::exists(options.alerts_file, error) &&
+      !std::filesystem::is_regular_file(options.alerts_file, error)) {
+    return bad_usage(
+        fmt::format("--alerts {}: expected a regular file with --store", options.alerts_file));
+  }
+  place.path = options.alerts_file + ".journal";
+  place.store =
+      std::filesystem::weakly_canonical(std::filesystem::absolute(options.store, error), error)
+          .string();
+  place.anew = nothing_there(options.store);
+  if (place.anew) return place;
+  if (auto bad = AlertJournal::check(place.path, place.store)) return std::move(*bad);
+  return place;
+}
+
+Status write_outputs(const ReplayOptions& options, Collector& collector) {
+  if (!options.ids_file.empty()) {
+    if (auto bad = write_file(options.ids_file, collector.ids_text())) return bad;
+  }
+  if (options.alerts_file.empty()) return std::nullopt;
+  return write_file(options.alerts_file, collector.to_csv());
+}
+
+Status check_outputs(const ReplayOptions& options) {
+  for (const std::string* file : {&options.alerts_file, &options.ids_file}) {
+    if (file->empty()) continue;
+    if (auto bad = check_writable(*file)) return bad;
+  }
+  if (!options.store.empty() && !options.ids_file.empty() && options.alerts_file.empty()) {
+    return bad_usage("--alert-ids: with --store expected --alerts too");
+  }
+  return std::nullopt;
+}
+
+// All input is good: from here on things are created.
+Result<Summary> run_replay(const ReplayOptions& options, Flow& flow, const EventLog& log) {
+  auto place = find_journal(options);
+  if (!place.ok()) return std::move(place.failure());
+  const std::string& journal_path = place.value().path;
+  AlertJournal journal;
+  // Before the store is made: what the file holds is of one that is gone.
+  if (place.value().anew && !journal_path.empty()) {
+    std::error_code error;
+    std::filesystem::remove(journal_path, error);
+  }
+  auto store = open_replay_store(options, log.first_ns);
+  if (!store.ok()) return std::move(store.failure());
+  if (auto bad = define_flow(store.value().get(), flow)) return std::move(*bad);
+  warden_consumer_options audit = WARDEN_CONSUMER_OPTIONS_INIT;
+  audit.audit = 1;
+  auto consumer = open_consumer(store.value().get(), "replay", audit);
+  if (!consumer.ok()) return std::move(consumer.failure());
+  Collector collector{std::move(consumer.value()), !options.alerts_file.empty()};
+  if (!journal_path.empty()) {
+    if (auto bad = journal.open(journal_path, place.value().store, place.value().anew,
+                                [&](AlertEntry entry) { collector.recall(std::move(entry)); })) {
+      return std::move(*bad);
+    }
+  }
+  Summary summary;
+  summary.rows = log.rows.size();
+  summary.cases = log.cases.size();
+  summary.blank_cases = log.blank_cases;
+  summary.first_ns = log.first_ns;
+  summary.last_ns = log.last_ns;
+  if (auto bad = feed_all(store.value().get(), flow, options, log, collector, journal, summary)) {
+    return std::move(*bad);
+  }
+  if (auto bad = write_outputs(options, collector)) return std::move(*bad);
+  return summary;
 }
 
 Result<ExitCode> replay(const ReplayOptions& options) {
   const auto start = Clock::now();
   auto dues = parse_dues(options.dues);
   if (!dues.ok()) return std::move(dues.failure());
-  if (!options.alerts_file.empty()) {
-    if (auto bad = check_writable(options.alerts_file)) return std::move(*bad);
-  }
+  if (auto bad = check_outputs(options)) return std::move(*bad);
   auto flow = read_flow(options.flow_file);
   if (!flow.ok()) return std::move(flow.failure());
   auto text = read_text_file(options.log_file, "a CSV file of events");
@@ -190,31 +267,13 @@ Result<ExitCode> replay(const ReplayOptions& options) {
                                options.order == "seq" ? FeedOrder::seq : FeedOrder::file);
   if (!loaded.ok()) return std::move(loaded.failure());
   text.value() = std::string{};  // its names are in the log now
-  const EventLog& log = loaded.value();
-  if (auto bad = check_log_against_flow(options.log_file, log, flow.value(), dues.value())) {
+  if (auto bad =
+          check_log_against_flow(options.log_file, loaded.value(), flow.value(), dues.value())) {
     return std::move(*bad);
   }
-
-  auto store = open_store({{"clock", "manual"}, {"start", std::to_string(log.first_ns)}});
-  if (!store.ok()) return std::move(store.failure());
-  if (auto bad = define_flow(store.value().get(), flow.value())) return std::move(*bad);
-  warden_consumer_options audit = WARDEN_CONSUMER_OPTIONS_INIT;
-  audit.audit = 1;
-  auto consumer = open_consumer(store.value().get(), "replay", audit);
-  if (!consumer.ok()) return std::move(consumer.failure());
-  Collector collector{std::move(consumer.value()), !options.alerts_file.empty()};
-  Summary summary;
-  summary.rows = log.rows.size();
-  summary.cases = log.cases.size();
-  summary.blank_cases = log.blank_cases;
-  summary.first_ns = log.first_ns;
-  summary.last_ns = log.last_ns;
-  if (auto bad = feed_all(store.value().get(), flow.value(), options, log, collector, summary)) {
-    return std::move(*bad);
-  }
-  if (!options.alerts_file.empty()) {
-    if (auto bad = write_file(options.alerts_file, collector.to_csv())) return std::move(*bad);
-  }
+  auto done = run_replay(options, flow.value(), loaded.value());
+  if (!done.ok()) return std::move(done.failure());
+  Summary& summary = done.value();
   summary.wall_s = seconds_since(start);
   emit(options.json ? json_text(to_json(summary)) : to_text(summary));
   return ExitCode::ok;
@@ -239,6 +298,11 @@ void add_replay(CLI::App& app, Command& chosen) {
       ->allow_extra_args(false);
   command->add_option("--alerts", options->alerts_file,
                       "Write the breaches to this CSV: rule,case_id,stage,deadline,raise_at");
+  command->add_option("--alert-ids", options->ids_file,
+                      "Write the ids of all alerts to this file, one a line");
+  command->add_option("--store", options->store,
+                      "Keep everything in this directory, durably; the same command again goes on "
+                      "where a run was killed");
   command
       ->add_option("--order", options->order,
                    "time: the order of the file, which is not sorted; seq: by the column seq")

@@ -15,6 +15,8 @@ namespace warden::cli {
 namespace {
 
 constexpr std::size_t kAlertsAPoll = 1024;
+// A durable store's room for acknowledgements is counted for few at once.
+constexpr std::size_t kAcksACall = 64;
 constexpr std::size_t kBufferBytes = std::size_t{1} << 18;
 constexpr std::int64_t kPollNs = 20'000'000;
 
@@ -58,6 +60,18 @@ Status Collector::finish() {
   return failure_;
 }
 
+Status Collector::drain(AlertJournal& journal) {
+  alerts_.resize(kAlertsAPoll);
+  buffer_.resize(kBufferBytes);
+  journal_ = &journal;
+  for (;;) {
+    const std::int32_t taken = take(0);
+    if (failure_) return failure_;
+    if (taken < 0) return engine_failure("polling for alerts", taken);
+    if (taken == 0) return std::nullopt;
+  }
+}
+
 void Collector::run() {
   // Memory may run out while rows are kept: that ends the run with a message,
   // not the process with a trace.
@@ -89,34 +103,59 @@ std::int32_t Collector::take(std::int64_t timeout_ns) {
   leases_.clear();
   for (std::int32_t i = 0; i < taken; ++i) {
     const warden_alert& alert = alerts_[static_cast<std::size_t>(i)];
-    record(alert);
     leases_.push_back(alert.lease);
+    // Whether a RESOLVED follows depends on how soon the alert before it was taken:
+    // it says something about this consumer, not about the log.
+    if (alert.kind == WARDEN_KIND_RESOLVED) continue;
+    AlertEntry entry = entry_of(alert);
+    if (journal_ != nullptr) journal_->add(entry);
+    keep(std::move(entry));
   }
-  const std::int32_t acked = warden_alert_ack(consumer_.get(), leases_.data(), leases_.size());
-  return acked < 0 ? acked : taken;
+  if (journal_ != nullptr) {
+    failure_ = journal_->commit();
+    if (failure_) return WARDEN_E_IO;
+  }
+  for (std::size_t first = 0; first < leases_.size(); first += kAcksACall) {
+    const std::size_t count = std::min(kAcksACall, leases_.size() - first);
+    const std::int32_t acked = warden_alert_ack(consumer_.get(), leases_.data() + first, count);
+    if (acked < 0) return acked;
+  }
+  return taken;
 }
 
-void Collector::record(const warden_alert& alert) {
-  // Whether a RESOLVED follows depends on how soon the alert before it was taken:
-  // it says something about this consumer, not about the log.
-  if (alert.kind == WARDEN_KIND_RESOLVED) return;
-  if (!seen_.emplace(alert.id[0], alert.id[1]).second) return;
+AlertEntry Collector::entry_of(const warden_alert& alert) const {
   const auto text = [&](std::uint32_t offset, std::uint32_t size) {
     return std::string{buffer_.data() + offset, size};
   };
-  std::string rule = text(alert.rule_offset, alert.rule_len);
-  ++counts_[{rule, kind_name(alert.kind, alert.level)}];
-  if (!keep_rows_ || alert.kind != WARDEN_KIND_BREACH) return;
-  BreachRow row;
-  row.raised_ns = alert.raised_ns;
-  row.deadline_ns = alert.deadline_ns;
-  row.case_id = case_of_key(text(alert.key_offset, alert.key_len));
-  row.rule = std::move(rule);
+  AlertEntry entry;
+  entry.id = {alert.id[0], alert.id[1]};
+  entry.kind = alert.kind;
+  entry.level = alert.level;
+  entry.raised_ns = alert.raised_ns;
+  entry.deadline_ns = alert.deadline_ns;
+  entry.rule = text(alert.rule_offset, alert.rule_len);
+  entry.case_id = case_of_key(text(alert.key_offset, alert.key_len));
   // Only `total` is armed before any stage: of it the stage at the deadline is
   // what tells where the case stood.
-  row.stage = alert.armed_stage_len != 0 ? text(alert.armed_stage_offset, alert.armed_stage_len)
-                                         : text(alert.stage_offset, alert.stage_len);
-  rows_.push_back(std::move(row));
+  entry.stage = alert.armed_stage_len != 0 ? text(alert.armed_stage_offset, alert.armed_stage_len)
+                                           : text(alert.stage_offset, alert.stage_len);
+  return entry;
+}
+
+void Collector::keep(AlertEntry entry) {
+  if (!seen_.insert(entry.id).second) return;
+  ++counts_[{entry.rule, kind_name(entry.kind, entry.level)}];
+  if (!keep_rows_ || entry.kind != WARDEN_KIND_BREACH) return;
+  rows_.push_back({entry.raised_ns, entry.deadline_ns, std::move(entry.case_id),
+                   std::move(entry.rule), std::move(entry.stage)});
+}
+
+std::string Collector::ids_text() const {
+  std::vector<AlertId> ids{seen_.begin(), seen_.end()};
+  std::sort(ids.begin(), ids.end());
+  std::string out;
+  for (const AlertId& id : ids) out += fmt::format("{:016x}{:016x}\n", id.first, id.second);
+  return out;
 }
 
 std::string Collector::to_csv() {

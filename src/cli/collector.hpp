@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The audit consumer of a replay: a thread that polls, records and acknowledges
-// alerts while events are being fed, so that alerts do not pile up unread.
+// The audit consumer of a replay. In memory: a thread that polls, records and
+// acknowledges alerts while events are being fed, so that alerts do not pile up
+// unread. With a durable store: nothing is taken before all has been fed, then each
+// poll's alerts go into the journal before they are acknowledged (drain()).
 //
-// Data flow: warden_consumer_poll -> Collector (counts; rows of breaches if
-// they are wanted) -> summary and OUT.csv.
+// Data flow: warden_consumer_poll -> [AlertJournal] -> Collector (counts; rows of
+// breaches and ids if they are wanted) -> summary and OUT.csv.
 //
 // Invariants:
 //   1. Delivery is at least once: an alert counts once, by its id.
@@ -23,6 +25,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/alert_journal.hpp"
 #include "cli/engine.hpp"
 
 namespace warden::cli {
@@ -58,14 +61,23 @@ class Collector {
   // Takes what is left, ends the thread. What went wrong, if anything did.
   Status finish();
 
+  // What an earlier run on the same store took; before drain().
+  void recall(AlertEntry entry) { keep(std::move(entry)); }
+  // Instead of start() and finish(): takes all there is, each poll's alerts committed
+  // to the journal before they are acknowledged.
+  Status drain(AlertJournal& journal);
+
   const Counts& counts() const { return counts_; }
   // OUT.csv: header and rows, sorted, so that the number of feeders and their
   // pace do not show.
   std::string to_csv();
+  // The ids of all alerts, sorted, one in hexadecimal a line.
+  std::string ids_text() const;
+  std::uint64_t distinct() const { return seen_.size(); }
 
  private:
   struct IdHash {
-    std::size_t operator()(const std::pair<std::uint64_t, std::uint64_t>& id) const {
+    std::size_t operator()(const AlertId& id) const {
       return id.first;  // an alert's id is a hash already
     }
   };
@@ -74,7 +86,8 @@ class Collector {
   void run();
   // One poll and its acknowledgement; the number of alerts or a negative code.
   std::int32_t take(std::int64_t timeout_ns);
-  void record(const warden_alert& alert);
+  AlertEntry entry_of(const warden_alert& alert) const;
+  void keep(AlertEntry entry);
 
   Consumer consumer_;
   bool keep_rows_;
@@ -85,7 +98,8 @@ class Collector {
   std::vector<warden_alert> alerts_;
   std::vector<char> buffer_;
   std::vector<std::uint64_t> leases_;
-  std::unordered_set<std::pair<std::uint64_t, std::uint64_t>, IdHash> seen_;
+  AlertJournal* journal_ = nullptr;
+  std::unordered_set<AlertId, IdHash> seen_;
   Counts counts_;
   std::vector<BreachRow> rows_;
   Status failure_;

@@ -15,7 +15,10 @@ namespace warden::cli {
 using Command = std::function<Result<ExitCode>()>;
 
 void add_demo(CLI::App& app, Command& chosen);
+void add_demo_worker(CLI::App& app, Command& chosen);
+void add_dump(CLI::App& app, Command& chosen);
 void add_flow(CLI::App& app, Command& chosen);
+void add_inspect(CLI::App& app, Command& chosen);  // ls, show, stats, verify
 void add_replay(CLI::App& app, Command& chosen);
 
 }  // namespace warden::cli

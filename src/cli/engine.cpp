@@ -30,6 +30,10 @@ ExitCode exit_code_of(std::int32_t code) {
     case WARDEN_E_PERMISSION:
     case WARDEN_E_HELD:
       return ExitCode::environment;
+    case WARDEN_E_CORRUPT:
+    case WARDEN_E_NEWER_FORMAT:
+    case WARDEN_E_NOT_A_STORE:
+      return ExitCode::bad_input;
     default:
       return ExitCode::engine;
   }
@@ -80,7 +84,7 @@ Failure engine_failure(std::string_view what, std::int32_t code, const warden_er
   return Failure{exit_code_of(code), std::move(message)};
 }
 
-Result<Store> open_store(const std::vector<Setting>& settings) {
+Result<Store> open_store(const std::vector<Setting>& settings, const char* path) {
   warden_error error = WARDEN_ERROR_INIT;
   warden_config* raw_config = nullptr;
   if (const std::int32_t code = warden_config_new(&raw_config); code < 0) {
@@ -93,8 +97,11 @@ Result<Store> open_store(const std::vector<Setting>& settings) {
     if (code < 0) return engine_failure(fmt::format("setting {}", setting.key), code, &error);
   }
   warden_store* store = nullptr;
-  if (const std::int32_t code = warden_open(nullptr, config.get(), &store, &error); code < 0) {
-    return engine_failure("starting the engine", code, &error);
+  if (const std::int32_t code = warden_open(path, config.get(), &store, &error); code < 0) {
+    if (path == nullptr) return engine_failure("starting the engine", code, &error);
+    // The library's own line: it names the directory or file, and the byte.
+    if (error.message[0] != '\0') return Failure{exit_code_of(code), error.message};
+    return engine_failure(fmt::format("{}: opening the store", path), code);
   }
   return Store{store};
 }

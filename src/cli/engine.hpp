@@ -38,8 +38,8 @@ struct Setting {
   std::string value;
 };
 
-// A store in memory.
-Result<Store> open_store(const std::vector<Setting>& settings);
+// A store in memory, or with a path that directory.
+Result<Store> open_store(const std::vector<Setting>& settings, const char* path = nullptr);
 
 Result<Consumer> open_consumer(warden_store* store, std::string_view name,
                                const warden_consumer_options& options);

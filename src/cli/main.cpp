@@ -54,8 +54,11 @@ int run(int argc, char** argv) {
   app.footer(kFooter);
   Command chosen;
   add_demo(app, chosen);
+  add_demo_worker(app, chosen);
   add_replay(app, chosen);
   add_flow(app, chosen);
+  add_inspect(app, chosen);
+  add_dump(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
