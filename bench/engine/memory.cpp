@@ -102,6 +102,11 @@ double memory_of(const std::string& part, std::size_t items) {
     Warden subject(1);
     return whole(subject, items) - kKeyAndPayload;
   }
+  if (part == "told") {
+    Warden subject(1);
+    static_cast<void>(whole(subject, items));
+    return static_cast<double>(subject.item_bytes()) / static_cast<double>(items) - kKeyAndPayload;
+  }
   if (part == "two-rules") {
     Warden subject(2);
     return whole(subject, items) - kKeyAndPayload;
@@ -123,6 +128,7 @@ void run_memory(std::size_t items, Report& report) {
     report.add({metric, in_fresh_process(part, items), peer, name, "bytes an item", 1, items});
   };
   tell("whole item, one rule", "warden", in_fresh_process("plain", items), Plain::kName);
+  tell("  of that asked for (item_bytes)", "told", 0, "");
   tell("whole item, two rules", "two-rules", 0, "");
   tell("  index: item and cell", "index", 74, "cost model: item 64, cell 10");
   tell("  wheel: node and entry", "wheel", 44, "cost model: 32 to 44");
