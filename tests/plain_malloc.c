@@ -8,9 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-void* mi_malloc(size_t size) { return malloc(size); }
+/* Beyond this no sanitizer goes, and says so by an abort instead of a null. */
+#define MOST ((size_t)1 << 39)
 
-void* mi_zalloc(size_t size) { return calloc(1, size); }
+void* mi_malloc(size_t size) { return size > MOST ? NULL : malloc(size); }
+
+void* mi_zalloc(size_t size) { return size > MOST ? NULL : calloc(1, size); }
 
 void* mi_zalloc_aligned(size_t size, size_t alignment) {
   void* place = NULL;
