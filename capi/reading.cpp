@@ -21,7 +21,8 @@ std::uint32_t put_text(std::string_view text, char* buffer, std::size_t& used) n
 
 bool put_item(const engine::Reading& reading, warden_item& item, void* buffer,
               std::size_t buffer_len, std::size_t& used, std::size_t& need) noexcept {
-  const std::string_view flow = reading.flow == nullptr ? "" : reading.flow->def.name;
+  std::string_view flow;
+  if (reading.flow != nullptr) flow = reading.flow->def.name;
   const std::size_t rules = reading.rules.size();
   const std::size_t start = (used + 7) & ~std::size_t{7};
   need = rules * sizeof(warden_item_rule) + flow.size() + reading.key.size() +
