@@ -6,7 +6,7 @@
 #include <sys/random.h>
 
 #include "engine/fork_guard.hpp"
-#include "engine/replay.hpp"
+#include "engine/replay_crew.hpp"
 #include "io/posix_disk.hpp"
 
 namespace warden::engine {
@@ -79,7 +79,7 @@ Error Store::open(const char* path, const Config& given, std::unique_ptr<Store>&
 }
 
 Error Store::open_log(const char* path) {
-  Replay replay(*this);
+  ReplayCrew replay(*this);
   disk_ = io::make_real_disk(config_.backend);
   if (disk_ == nullptr) return Error{Code::no_memory, "out of memory while opening a store"};
   log::Options options;
@@ -88,7 +88,7 @@ Error Store::open_log(const char* path) {
   std::unique_ptr<log::Log> opened;
   if (Error error = log::Log::open(*disk_, path, options, replay, opened)) return error;
   adopt(opened->uuid());
-  incarnation_.store(std::uint64_t{opened->epoch()} << 44, std::memory_order_relaxed);
+  incarnations_.begin(opened->epoch());
   time_.go_on_from(std::max(replay.anchor(), config_.manual_clock ? kNoTime : replay.latest()));
   // What is replayed is durable, whatever the log calls it.
   hub_.set_durable(opened->durable());

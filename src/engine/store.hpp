@@ -29,6 +29,7 @@
 #include "engine/draft.hpp"
 #include "engine/durable_bell.hpp"
 #include "engine/flow_table.hpp"
+#include "engine/incarnation.hpp"
 #include "engine/near_list.hpp"
 #include "engine/reading.hpp"
 #include "engine/recorder.hpp"
@@ -150,6 +151,7 @@ class Store {
 
   explicit Store(const Config& config) noexcept;
   friend class Replay;
+  friend class ReplayCrew;
   Error open_log(const char* path);
   Error start_keeper();
   void adopt(const Hash128& uuid) noexcept;
@@ -175,7 +177,6 @@ class Store {
   void encode(Entry& e, Draft& draft);
   Code settle(Code code, const Options& o, const After& after, Result& r) noexcept;
   flow::StageNo stage_number(Entry& e, FlowVersion& flow, std::string_view stage);
-  std::uint64_t next_incarnation() noexcept;
 
   // The advance lock, shared, on a manual clock; nothing on the real one.
   std::shared_lock<std::shared_mutex> read_lock() {
@@ -254,9 +255,7 @@ class Store {
   std::shared_mutex advance_;
   DurableBell durable_bell_;
   Consumers consumers_;
-  // Number of the next incarnation: any thread, relaxed, only unique. Counts from
-  // epoch << 44 on, so no opening repeats another's.
-  std::atomic<std::uint64_t> incarnation_{0};
+  Incarnations incarnations_;
   // Everything is accepted, nothing fires. Cleared once, by release_hold, which then
   // wakes the keeper.
   std::atomic<bool> held_{false};

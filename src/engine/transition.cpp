@@ -176,7 +176,8 @@ Code Store::bury_early(Entry& e, Nanos at, After& after) {
   for (int zero = 0; zero < 4; ++zero) content.varint(0);
   content.hash(e.hash);
   content.varint(0);
-  after.lsn = recorder_.append(e.room, log::RecordType::state, next_incarnation(), content.bytes());
+  after.lsn =
+      recorder_.append(e.room, log::RecordType::state, incarnations_.next(e.hash), content.bytes());
   const std::uint32_t number = stripe.tombstones.next_number();
   stripe.tombstones.push({e.hash, 0, index::coarse_expiry(add_sat(now, flow->def.dedupe)),
                           raw(Verdict::done), 1, 0, 0});
