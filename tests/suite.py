@@ -96,10 +96,6 @@ def environment(name, folder):
     if name != "release":
         for key, value in SANITIZER_OPTIONS.items():
             env[key] = ":".join(filter(None, [value, os.environ.get(key, "")]))
-    if name == "tsan":
-        # A simulated seed has one thread of its own and the log's; a tenth of them shows
-        # every pair that TSan can see, at ten to twenty times the price of each.
-        env.setdefault("WARDEN_SEEDS", "50")
     env["WARDEN_BUILD_DIR"] = str(folder)
     return env
 

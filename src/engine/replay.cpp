@@ -97,7 +97,7 @@ Error Replay::body(Lsn lsn, std::uint64_t incarnation, Reader& in) {
         return (found & index::Tombstones::kBit) != 0 && stripe.tombstones.at(found).key == hash;
       });
   if (cell != index::Cells::kNotFound) {
-    stripe.tombstones.at(stripe.cells.number(cell)).erased = 1;
+    stripe.tombstones.erase(stripe.tombstones.at(stripe.cells.number(cell)));
     stripe.cells.erase(cell);
   }
   stripe.cells.put(index::Index::cell_hash(hash), raw(item_number));

@@ -162,14 +162,14 @@ class Store {
   Code check(const Target& target, const Options& o) const noexcept;
   Hash128 hash_of(const FlowName& flow, std::string_view key) const noexcept;
   Code look_up(const Target& target, const Options& o, Entry& e, const Need& need);
-  void look_up_hashed(Entry& e, Nanos at);
+  void look_up_hashed(Entry& e, const Options& o);
   // Dedupe windows begin and end by the later of the event's instant and the clock:
   // on a manual clock, items may live far apart, and one does not end another's.
   Nanos dedupe_now(Nanos at) const noexcept {
     return time_.manual() ? std::max(at, time_.elapsed()) : at;
   }
   void drop_stone(Entry& e) noexcept;
-  flow::Instant instant(const Options& o, Nanos at_least) const noexcept;
+  flow::Instant instant(const Options& o, Nanos at_least, bool with_wall) const noexcept;
   // recording.cpp
   Code reserve(Entry& e, const Need& need) noexcept;
   Lsn record(Entry& e, const Draft& draft) noexcept;
@@ -210,6 +210,7 @@ class Store {
   template <class Apply>
   Code change(Entry& e, const Options& o, Result& r, After& after, Code when_closed, Apply&& apply);
   void run_groups(Op op, std::string_view flow, std::span<BatchEntry> entries, After& after);
+  void prefetch_items(Op op, std::span<const Hash128> hashes) noexcept;
   Code run_one(Op op, Entry& e, BatchEntry& entry, After& after);
   // Nothing is raised while the store is held.
   void pass(Draft& draft, flow::Instant now, bool after_event = false) {

@@ -193,10 +193,8 @@ bool Store::trim_tombstones(index::Stripe& stripe, Nanos now) noexcept {
   const std::uint64_t share = config_.dedupe_max / index_->stripes() +
                               (which < config_.dedupe_max % index_->stripes() ? 1 : 0);
   while (!stripe.tombstones.empty()) {
+    if (!stripe.tombstones.oldest_over(now) && stripe.tombstones.count() < share) return true;
     const index::Tombstone& oldest = stripe.tombstones.oldest();
-    const bool over =
-        oldest.expires_s != 0xffff'ffff && std::int64_t{oldest.expires_s} * kSecond < now;
-    if (oldest.erased == 0 && !over && stripe.tombstones.count() < share) return true;
     if (oldest.erased == 0) {
       const std::uint32_t number = stripe.tombstones.oldest_number();
       const std::uint32_t cell =

@@ -83,7 +83,7 @@ Code Store::extend(const Target& target, std::string_view rule, Nanos by, Nanos 
 
 Code Store::close_in(Entry& e, Verdict verdict, const Options& o, Result& r, After& after) {
   if (e.item == nullptr && e.stone == nullptr && verdict == Verdict::done && o.allow_early) {
-    const Code code = bury_early(e, instant(o, kNoTime).elapsed, after);
+    const Code code = bury_early(e, instant(o, kNoTime, false).elapsed, after);
     if (is_error(code)) return code;
     r.state = State::closed;
     r.verdict = Verdict::done;
