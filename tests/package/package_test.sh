@@ -26,6 +26,7 @@ fail() {
 export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 unset LD_LIBRARY_PATH LIBRARY_PATH CPATH
 
+allocators="malloc|calloc|realloc|free|_Zn[wa]m|_Zd[la]Pv"
 warnings="-std=c99 -pedantic -Wall -Wextra -Werror"
 
 # Runs a client. The library allocates from mimalloc, whose shared library also holds
@@ -34,7 +35,7 @@ warnings="-std=c99 -pedantic -Wall -Wextra -Werror"
 run_client() {
   "$1" || fail "$1: exit code $?"
   LD_DEBUG=bindings LD_BIND_NOW=1 "$1" 2>&1 >/dev/null |
-    grep -E "to [^ ]*libmimalloc.*symbol .(malloc|calloc|realloc|free|_Zn[wa]m|_Zd[la]Pv)[A-Za-z0-9_]*'" |
+    grep -E "to [^ ]*libmimalloc.*symbol .($allocators)[A-Za-z0-9_]*'" |
     grep -v "file [^ ]*libmimalloc[^ ]* \[[0-9]*\] to" &&
     fail "$1: its malloc or operator new has been replaced by mimalloc's"
   return 0
@@ -77,7 +78,7 @@ case $name in
     # A text that names the build would not survive on another machine.
     grep -rIlF -e "$build" -e "$source" -e "$work/first" "$prefix" &&
       fail "the files above name a folder of the build"
-    grep -rInE 'lib(uring|mimalloc|stdc\+\+)\.(a|so)' "$prefix/lib/cmake" "$prefix/lib/pkgconfig" &&
+    grep -rInE 'lib(uring|mimalloc|stdc\+\+)\.(a|so)' "$prefix"/lib/{cmake,pkgconfig} &&
       fail "the lines above name a file of this machine, expected a library's name"
     soname=$(objdump -p "$prefix/lib/libwarden.so" | sed -n 's/ *SONAME *//p')
     [ "$soname" = libwarden.so.0 ] || fail "SONAME is '$soname', expected libwarden.so.0"
@@ -106,8 +107,9 @@ case $name in
   pkgconfig_cxx)
     cp "$source/tests/package/client.c" "$work/client.cpp"
     libs=$(pkg-config --static --libs warden | sed 's/-lwarden\b/-l:libwarden.a/')
-    c++ -std=c++11 -Wall -Wextra -Werror "$work/client.cpp" "$source/tests/package/allocations.cpp" \
-      $(pkg-config --cflags warden) $libs -o "$work/client_cxx" || fail "does not link with: $libs"
+    c++ -std=c++11 -Wall -Wextra -Werror $(pkg-config --cflags warden) "$work/client.cpp" \
+      "$source/tests/package/allocations.cpp" $libs -o "$work/client_cxx" ||
+      fail "does not link with: $libs"
     run_client "$work/client_cxx"
     ;;
   cmake_c)
