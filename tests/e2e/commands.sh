@@ -117,11 +117,59 @@ check "alerts into a pipe" bash -c \
   "$replay --alerts /dev/stderr 2>&1 >/dev/null | cmp expected.csv -"
 
 check "flow check" "$warden" flow check parcels.toml >flow.txt
-check "flow check names it" grep -q 'parcels' flow.txt
+cat >expected.txt <<'END'
+stages   packed, sent, by "air", customs held, arrived
+close    any of: arrived
+dedupe   100y
+rules    4
+
+RULE      KIND   ARMED BY          MET BY            WITHIN    WARN  ESCALATE  SEVERITY                  MIN  CAP
+whole     total  its beginning     closing           10d       50%   +1d       warning, error, critical  -    -
+silence   idle   every event       the next event    4d        -     -         error                     -    -
+flight    stage  sent, by "air"    arrived, closing  2d        -     -         error                     -    -
+promised  due    an instant given  arrived, closing  as given  -     -         error                     -    -
+END
+check "flow check tells the rules" diff expected.txt <(tail -n +3 flow.txt)
+check "flow check names it" grep -qx 'flow     parcels' flow.txt
+cat >any.toml <<'END'
+[flow]
+name = "any"
+stages = "any"
+[[rule]]
+name = "r"
+kind = "total"
+to = ["a", "b"]
+within = "2h"
+warn_at = "99.5%"
+min = "5s"
+cap = "1d12h"
+[[rule]]
+name = "Köln"
+kind = "due"
+warn_at = "15m"
+END
+check "flow check of any stages" "$warden" flow check any.toml >flow.txt
+check "and of all that a rule may have" grep -qxF \
+  'r     total  its beginning     a, b, closing  2h        99.5%       -         warning, error  5s   1d12h' \
+  flow.txt
+check "columns are characters" grep -qxF \
+  'Köln  due    an instant given  closing        as given  15m before  -         warning, error  -    -' \
+  flow.txt
+check "any stages are said" grep -qx 'stages   a, b, and any other as it comes' flow.txt
+check "what closes is said" grep -qx 'closed   by complete and cancel alone' flow.txt
 check "flow check as JSON" "$warden" flow check parcels.toml --json >summary.json
 figure 's["name"]' '"parcels"'
-figure 's["stages"]' 4
-figure 's["rules"]' 4
+figure 'len(s["stages"])' 4
+figure 's["close"]' '["arrived"]'
+figure 's["dedupe"]' '"100y"'
+figure '[r["name"] for r in s["rules"]]' '["whole", "silence", "flight", "promised"]'
+figure '[r["kind"] for r in s["rules"]]' '["total", "idle", "stage", "due"]'
+figure 's["rules"][0]["warn_at"]' '"50%"'
+figure 's["rules"][0]["escalate"]' '["+1d"]'
+figure 's["rules"][0]["severity"]' '["warning", "error", "critical"]'
+figure 's["rules"][2]["from"]' "['sent, by \"air\"']"
+figure 's["rules"][2]["within"]' '"2d"'
+figure 's["rules"][3]["within"]' None
 figure 's["any_stages"]' False
 figure 'len(s["version"])' 32
 
