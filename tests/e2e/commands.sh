@@ -118,18 +118,18 @@ check "alerts into a pipe" bash -c \
 
 check "flow check" "$warden" flow check parcels.toml >flow.txt
 cat >expected.txt <<'END'
-stages   packed, sent, by "air", customs held, arrived
-close    any of: arrived
-dedupe   100y
-rules    4
+stages packed, sent, by "air", customs held, arrived
+close any of: arrived
+dedupe 100y
+rules 4
 
-RULE      KIND   ARMED BY          MET BY            WITHIN    WARN  ESCALATE  SEVERITY                  MIN  CAP
-whole     total  its beginning     closing           10d       50%   +1d       warning, error, critical  -    -
-silence   idle   every event       the next event    4d        -     -         error                     -    -
-flight    stage  sent, by "air"    arrived, closing  2d        -     -         error                     -    -
-promised  due    an instant given  arrived, closing  as given  -     -         error                     -    -
+RULE KIND ARMED BY MET BY WITHIN WARN ESCALATE SEVERITY MIN CAP
+whole total its beginning closing 10d 50% +1d warning, error, critical - -
+silence idle every event the next event 4d - - error - -
+flight stage sent, by "air" arrived, closing 2d - - error - -
+promised due an instant given arrived, closing as given - - error - -
 END
-check "flow check tells the rules" diff expected.txt <(tail -n +3 flow.txt)
+check "flow check tells the rules" diff expected.txt <(tail -n +3 flow.txt | tr -s ' ')
 check "flow check names it" grep -qx 'flow     parcels' flow.txt
 cat >any.toml <<'END'
 [flow]
@@ -150,11 +150,11 @@ warn_at = "15m"
 END
 check "flow check of any stages" "$warden" flow check any.toml >flow.txt
 check "and of all that a rule may have" grep -qxF \
-  'r     total  its beginning     a, b, closing  2h        99.5%       -         warning, error  5s   1d12h' \
-  flow.txt
-check "columns are characters" grep -qxF \
-  'Köln  due    an instant given  closing        as given  15m before  -         warning, error  -    -' \
-  flow.txt
+  'r total its beginning a, b, closing 2h 99.5% - warning, error 5s 1d12h' <(tr -s ' ' <flow.txt)
+check "columns are characters" python3 -c '
+rows = open("flow.txt", encoding="utf-8").read().split("\n\n")[1].splitlines()
+column = rows[0].index("SEVERITY")
+assert all(row[column - 1] == " " and row[column:].startswith("warning") for row in rows[1:]), rows'
 check "any stages are said" grep -qx 'stages   a, b, and any other as it comes' flow.txt
 check "what closes is said" grep -qx 'closed   by complete and cancel alone' flow.txt
 check "flow check as JSON" "$warden" flow check parcels.toml --json >summary.json
