@@ -173,6 +173,31 @@ figure 's["rules"][3]["within"]' None
 figure 's["any_stages"]' False
 figure 'len(s["version"])' 32
 
+# shellcheck disable=SC2086
+check "replay into a store" $replay --store store --alerts stored.csv >/dev/null
+cat >expected.txt <<'END'
+timeline
+ 2024-05-02T08:00:00Z track whole until 2024-05-12T08:00:00Z, silence until 2024-05-06T08:00:00Z
+ 2024-05-02T08:00:00Z mark packed
+ 2024-05-02T09:00:00.000001Z mark customs held
+ 2024-05-06T09:00:00.000001Z BREACH silence error, at customs held, noticed 2024-05-20T00:00:00Z
+ 2024-05-07T08:00:00Z WARN whole warning, at customs held, noticed 2024-05-20T00:00:00Z
+ 2024-05-12T08:00:00Z BREACH whole error, at customs held, noticed 2024-05-20T00:00:00Z
+ 2024-05-13T08:00:00Z ESCALATION 1 whole critical, at customs held, noticed 2024-05-20T00:00:00Z
+ - BREACH silence acknowledged by replay
+ - WARN whole acknowledged by replay
+ - BREACH whole acknowledged by replay
+ - ESCALATION 1 whole acknowledged by replay
+END
+check "show of an open item" "$warden" show store p2 >shown.txt
+check "its timeline" diff expected.txt <(sed -n '/^timeline/,$p' shown.txt | tr -s ' ')
+check "show of a closed item" "$warden" show store 'p,1 Köln' --flow parcels --json >summary.json
+figure 's["verdict"]' '"done"'
+figure 's["timeline"][5]["what"]' '"mark arrived: done"'
+figure 's["timeline"][5]["at"]' '"2024-05-04T10:00:00Z"'
+figure 's["timeline"][5]["detail"]' '"flight met 21h59m59s750ms late, promised met 1d10h late"'
+figure 's["timeline"][6]["at"]' None
+
 check "version" bash -c "'$warden' --version | grep -Eq '^warden [0-9]+\.[0-9]+\.[0-9]+$'"
 for command in "" demo replay flow "flow check"; do
   # shellcheck disable=SC2086

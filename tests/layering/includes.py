@@ -29,6 +29,7 @@ MAY_INCLUDE = {
 MAY_ALSO = {
     "src/cli/cmd_dump.cpp": {"log", "io"},
     "src/cli/flow_view.cpp": {"flow"},
+    "src/cli/timeline.cpp": {"alert", "engine", "flow", "io", "log"},
 }
 # May look at everything: they are on top of nothing that ships.
 FREE = {"tests", "bench"}
