@@ -88,6 +88,10 @@ void Store::run_groups(Op op, std::string_view flow_name, std::span<BatchEntry> 
     for (std::size_t i = 0; i < group.size(); ++i) {
       BatchEntry& entry = group[i];
       entry.code = check({flow_name, entry.key}, entry.options);
+      // What a completion would have to ignore, it refuses.
+      if (op == Op::complete && (!entry.arg.empty() || entry.options.dues.count != 0)) {
+        entry.code = Code::invalid_argument;
+      }
       if (!is_error(entry.code) && flow == nullptr) entry.code = Code::unknown_flow;
       if (is_error(entry.code)) continue;
       Entry e;

@@ -7,6 +7,7 @@
 
 #include "engine/fork_guard.hpp"
 #include "engine/replay_crew.hpp"
+#include "flow/text.hpp"
 #include "io/posix_disk.hpp"
 
 namespace warden::engine {
@@ -64,6 +65,7 @@ Error Store::open(const char* path, const Config& given, std::unique_ptr<Store>&
     return Error{Code::invalid_argument,
                  "config: mode = read-only and hold = true need a path, expected one"};
   }
+  if (Error error = config.check()) return error;
   std::unique_ptr<Store> store(new Store(config));
   if (!store->make_parts() || !store->durable_bell_.open()) {
     return Error{Code::no_memory, "out of memory while opening a store"};
@@ -154,6 +156,11 @@ Error Store::open_consumer(std::string_view name, const alert::ConsumerOptions* 
   if (read_only_) {
     return Error{Code::read_only,
                  "consumer: this store is open read-only; alerts go to its writer"};
+  }
+  if (const std::size_t bad = flow::find_unprintable(name); bad != std::string_view::npos) {
+    return Error{Code::invalid_argument, "consumer: byte " + std::to_string(bad) +
+                                             " of the name is a control character or not UTF-8; "
+                                             "expected 1..255 bytes of printable UTF-8"};
   }
   return consumers_.open(hub_, name, options, consumer);
 }
