@@ -61,7 +61,8 @@ void Consumers::withdrawn(std::string_view consumer, const alert::Alert& alert) 
   if (is_error(recorder_.reserve(kAckBytes, 1, flags, room))) return;
   AckBytes content;
   content.add(alert);
-  recorder_.append(room, log::RecordType::ack, consumer.empty() ? 0 : number_of(consumer),
+  const std::uint64_t number = consumer.empty() ? 0 : number_of(consumer);
+  recorder_.append(room, log::RecordType::ack, number | kWithdrawnBit,
                    {content.bytes, content.used});
 }
 
