@@ -28,8 +28,8 @@ std::string text_of(const Alert& one) {
       << " token " << raw.token << " lsn " << raw.lsn << " deadline " << raw.deadline_ns
       << " raised " << raw.raised_ns << " detected " << raw.detected_ns << " kind " << raw.kind
       << " level " << raw.level << " severity " << raw.severity << " flags " << raw.flags
-      << " tries " << raw.tries << " arming " << raw.arming << " stage " << one.stage << " armed by "
-      << one.armed_stage << " payload " << one.payload;
+      << " tries " << raw.tries << " arming " << raw.arming << " stage " << one.stage
+      << " armed by " << one.armed_stage << " payload " << one.payload;
   return out.str();
 }
 
@@ -304,6 +304,28 @@ TEST_P(Alerts, WithdrawnBeforeTheRestartTheyStayWithdrawn) {
   EXPECT_FALSE(audited["k0"].empty()) << "an audit consumer hears of it all the same";
   EXPECT_EQ(audited["k0"].front(), WARDEN_KIND_BREACH);
   EXPECT_EQ(audited["k1"], std::vector<std::uint32_t>{WARDEN_KIND_BREACH});
+}
+
+TEST_P(Alerts, AcknowledgedAsWithdrawnNothingFollowsIt) {
+  warden_consumer_options options = WARDEN_CONSUMER_OPTIONS_INIT;
+  options.audit = 1;
+  open();
+  Consumer audit = store().consumer("audit", &options);
+  breach(3);
+  store().complete("k1");
+  const std::vector<Alert> all = audit.poll();
+  ASSERT_EQ(all.size(), 3u);
+  for (const Alert& one : all) {
+    EXPECT_EQ(one.raw.flags, one.key == "k1" ? WARDEN_ALERT_WITHDRAWN : 0u);
+  }
+  EXPECT_EQ(audit.ack(all), 3);
+  sync();
+  EXPECT_TRUE(crash().consumer("audit", &options).poll().empty());
+  store().complete("k0");
+  const std::vector<Alert> resolved = reopen().consumer("audit", &options).poll();
+  ASSERT_EQ(resolved.size(), 1u) << "of what it had been told in earnest";
+  EXPECT_EQ(resolved[0].key, "k0");
+  EXPECT_EQ(resolved[0].raw.kind, WARDEN_KIND_RESOLVED);
 }
 
 TEST_P(Alerts, LevelsGoOnWhereTheyStood) {

@@ -169,8 +169,8 @@ class OnDisk : public ::testing::TestWithParam<const char*> {
   int crashes_ = 0;
 };
 
-#define WARDEN_ON_BOTH_BACKENDS(suite)                                            \
-  INSTANTIATE_TEST_SUITE_P(Backend, suite, ::testing::Values("auto", "posix"),    \
+#define WARDEN_ON_BOTH_BACKENDS(suite)                                         \
+  INSTANTIATE_TEST_SUITE_P(Backend, suite, ::testing::Values("auto", "posix"), \
                            [](const auto& with) { return std::string(with.param); })
 
 }  // namespace warden::test

@@ -72,7 +72,8 @@ TEST_P(Reader, BesideAWriterUnderLoad) {
   for (int t = 0; t < 2; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 1; !stop; ++i) {
-        const Answer answer = writer.track(numbered(t == 0 ? "a" : "b", i), numbered("payload ", i));
+        const Answer answer =
+            writer.track(numbered(t == 0 ? "a" : "b", i), numbered("payload ", i));
         EXPECT_EQ(answer.code, WARDEN_NEW);
         acknowledged[t] = i + 1;
       }

@@ -85,9 +85,9 @@ TEST_P(Reopen, KeysAndPayloadsOfAnyBytes) {
   EXPECT_EQ(again.get_item(std::string(1, '\0')).payload, "");
   std::vector<std::uint64_t> room((2 << 20) / 8);
   warden_item item{};
-  ASSERT_EQ(warden_get(again.get(), "timer", 5, "large", 5, &item, room.data(), room.size() * 8,
-                       nullptr),
-            WARDEN_OK);
+  ASSERT_EQ(
+      warden_get(again.get(), "timer", 5, "large", 5, &item, room.data(), room.size() * 8, nullptr),
+      WARDEN_OK);
   EXPECT_EQ(read_item(item, room.data()).payload, large);
 }
 
@@ -99,8 +99,7 @@ TEST_P(Reopen, SeqTokenAndIncarnationStillDecide) {
   EXPECT_EQ(s.mark("marked", "copied", {.token = before.raw.token + 1}).code, WARDEN_E_FENCED);
   EXPECT_EQ(s.mark("marked", "copied", {.incarnation = before.raw.incarnation + 1}).code,
             WARDEN_E_FENCED);
-  const With right{
-      .seq = 12, .token = before.raw.token, .incarnation = before.raw.incarnation};
+  const With right{.seq = 12, .token = before.raw.token, .incarnation = before.raw.incarnation};
   EXPECT_EQ(s.mark("marked", "copied", right).code, WARDEN_OK);
   EXPECT_EQ(s.track("begun", "payload 1").code, WARDEN_EXISTING);
   EXPECT_EQ(s.track("begun", "payload 2").code, WARDEN_E_CONFLICT);

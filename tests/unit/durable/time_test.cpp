@@ -266,9 +266,8 @@ TEST_P(Time, HeldEverythingIsAcceptedAndNothingFires) {
   store().advance(kH);
   std::map<std::string, std::int64_t> raised;
   for (const Alert& one : drain()) raised[one.key] = one.raw.raised_ns;
-  EXPECT_EQ(raised,
-            (std::map<std::string, std::int64_t>{
-                {"before", 10 * kS}, {"during", 11 * kS}, {"ttl", 2 * kS}}));
+  EXPECT_EQ(raised, (std::map<std::string, std::int64_t>{
+                        {"before", 10 * kS}, {"during", 11 * kS}, {"ttl", 2 * kS}}));
 }
 
 TEST_P(Time, HoldEndsWithTheOpeningThatAskedForIt) {
