@@ -67,13 +67,13 @@ uint64_t warden_durable_lsn(warden_store* store) {
 
 int32_t warden_wait_durable(warden_store* store, uint64_t lsn, int64_t timeout_ns) {
   return on_store(store, [&](engine::Store& engine) {
-    return code_of(engine.recorder().wait(Lsn{lsn}, timeout_ns));
+    return code_of(engine.wait_durable(Lsn{lsn}, timeout_ns));
   });
 }
 
 int32_t warden_sync(warden_store* store, int64_t timeout_ns) {
   return on_store(store, [&](engine::Store& engine) {
-    return code_of(engine.recorder().wait(engine.recorder().last(), timeout_ns));
+    return code_of(engine.sync(timeout_ns));
   });
 }
 

@@ -171,6 +171,12 @@ Counted Hub::poll_raw(Consumer& consumer, std::size_t max, Nanos timeout, void* 
   }
 }
 
+void Hub::tell_acked(const Consumer& consumer, std::span<const Alert* const> alerts,
+                     std::span<const Alert* const> gone) noexcept {
+  if (!alerts.empty()) options_.sink->acked(consumer.name(), alerts, false);
+  if (!gone.empty()) options_.sink->acked(consumer.name(), gone, true);
+}
+
 Counted Hub::ack(Consumer& consumer, std::span<const std::uint64_t> leases) noexcept {
   std::lock_guard guard(mutex_);
   Counted answer{state_of(consumer), 0};
@@ -178,8 +184,10 @@ Counted Hub::ack(Consumer& consumer, std::span<const std::uint64_t> leases) noex
   constexpr std::size_t kAtOnce = 64;
   Entry* entries[kAtOnce];
   const Alert* alerts[kAtOnce];
+  const Alert* gone[kAtOnce];
   while (!leases.empty()) {
     std::size_t found = 0;
+    std::size_t withdrawn = 0;
     const std::size_t looked = std::min(leases.size(), kAtOnce);
     for (const std::uint64_t lease : leases.first(looked)) {
       Entry* entry = consumer.leased(lease);
@@ -187,11 +195,15 @@ Counted Hub::ack(Consumer& consumer, std::span<const std::uint64_t> leases) noex
       // Not honoured a second time, should it stand here twice.
       entry->flags &= static_cast<std::uint8_t>(~Entry::kLeased);
       entries[found] = entry;
-      alerts[found++] = entry->alert;
+      if ((entry->flags & Entry::kWithdrawn) != 0) {
+        gone[withdrawn++] = entry->alert;
+      } else {
+        alerts[found - withdrawn] = entry->alert;
+      }
+      ++found;
     }
-    if (options_.sink != nullptr && found > 0) {
-      options_.sink->acked(consumer.name(), {alerts, found});
-    }
+    if (options_.sink != nullptr)
+      tell_acked(consumer, {alerts, found - withdrawn}, {gone, withdrawn});
     for (std::size_t i = 0; i < found; ++i) consumer.settle(entries[i]);
     answer.count += found;
     leases = leases.subspan(looked);

@@ -210,6 +210,8 @@ class Hub {
   bool take_over(Consumer& consumer) noexcept;
   void refresh(Consumer& consumer) noexcept;
   void rearm(Consumer& consumer) noexcept;
+  void tell_acked(const Consumer& consumer, std::span<const Alert* const> alerts,
+                  std::span<const Alert* const> gone) noexcept;
   bool publish_timer() noexcept;
   Code state_of(const Consumer& consumer) const noexcept;
   Consumer* find(std::string_view name) const noexcept;

@@ -22,8 +22,10 @@ namespace warden::alert {
 class AckSink {
  public:
   virtual ~AckSink() = default;
-  // These do not come again to this consumer. They live until the call returns.
-  virtual void acked(std::string_view consumer, std::span<const Alert* const> alerts) = 0;
+  // These do not come again to this consumer. They live until the call returns. `gone`:
+  // they were handed out as withdrawn, so no RESOLVED follows them.
+  virtual void acked(std::string_view consumer, std::span<const Alert* const> alerts,
+                     bool gone) = 0;
   // The same, because its item closed before it was handed out there (an
   // empty name: there was no consumer yet). After the closing's record, so whatever is written here
   // never outlives it in the log.

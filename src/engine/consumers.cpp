@@ -39,9 +39,10 @@ std::uint64_t Consumers::number_of(std::string_view name) const noexcept {
   return found == numbers_.end() ? 0 : found->second;
 }
 
-void Consumers::acked(std::string_view consumer, std::span<const alert::Alert* const> alerts) {
+void Consumers::acked(std::string_view consumer, std::span<const alert::Alert* const> alerts,
+                      bool gone) {
   if (ack_room == nullptr) return;
-  const std::uint64_t number = number_of(consumer);
+  const std::uint64_t number = number_of(consumer) | (gone ? kWithdrawnBit : 0);
   for (std::size_t first = 0; first < alerts.size(); first += kAcksARecord) {
     AckBytes content;
     for (const alert::Alert* one :
@@ -61,7 +62,8 @@ void Consumers::withdrawn(std::string_view consumer, const alert::Alert& alert) 
   if (is_error(recorder_.reserve(kAckBytes, 1, flags, room))) return;
   AckBytes content;
   content.add(alert);
-  recorder_.append(room, log::RecordType::ack, consumer.empty() ? 0 : number_of(consumer),
+  const std::uint64_t number = consumer.empty() ? 0 : number_of(consumer);
+  recorder_.append(room, log::RecordType::ack, number | kWithdrawnBit,
                    {content.bytes, content.used});
 }
 

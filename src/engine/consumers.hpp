@@ -21,7 +21,8 @@ class Consumers final : public alert::AckSink {
  public:
   explicit Consumers(Recorder& recorder) noexcept : recorder_(recorder) {}
 
-  void acked(std::string_view consumer, std::span<const alert::Alert* const> alerts) override;
+  void acked(std::string_view consumer, std::span<const alert::Alert* const> alerts,
+             bool gone) override;
   void withdrawn(std::string_view consumer, const alert::Alert& alert) override;
 
   // Opens by name; a new one is durable before the answer.

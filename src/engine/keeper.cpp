@@ -134,7 +134,7 @@ Code Store::clock_advance(Nanos to) {
   guard.unlock();
   hub_.on_time(to);
   hub_.notify();
-  if (const Code code = recorder_.wait(recorder_.last(), -1); is_error(code)) return code;
+  if (const Code code = sync(-1); is_error(code)) return code;
   return rearm_.load(std::memory_order_acquire) ? Code::no_memory : Code::ok;
 }
 

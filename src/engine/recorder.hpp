@@ -65,6 +65,11 @@ class Recorder {
     if (log_ == nullptr || lsn == Lsn::none || log_->durable() >= lsn) return Code::ok;
     return log_->wait_durable(lsn, timeout);
   }
+  // The same for a position that a caller names: of this opening or an earlier one,
+  // which a crash may have cut off however far this one is durable.
+  Code wait_named(Lsn lsn, Nanos timeout) noexcept {
+    return log_ == nullptr ? Code::ok : log_->wait_durable(lsn, timeout);
+  }
 
  private:
   std::unique_ptr<log::Log> log_;

@@ -27,9 +27,10 @@ bool Store::is_logged(const Entry& e) const noexcept {
   return recorder_.has_log() && (e.item->flags & index::kVolatile) == 0;
 }
 
-// May throw std::bad_alloc, nothing changed.
-void Store::encode(Entry& e, Draft& draft) {
-  if (!is_logged(e)) return;
+// ok, or too_large for what no record can hold. May throw std::bad_alloc, nothing
+// changed.
+Code Store::encode(Entry& e, Draft& draft) {
+  if (!is_logged(e)) return Code::ok;
   Writer& out = scratch();
   out.clear();
   if (e.payload != nullptr) {
@@ -39,6 +40,7 @@ void Store::encode(Entry& e, Draft& draft) {
     out.text(*e.payload);
   }
   draft.encode(out, e.hash);
+  return out.bytes().size() > recorder_.log().max_content() ? Code::too_large : Code::ok;
 }
 
 Lsn Store::record(Entry& e, const Draft& draft) noexcept {
@@ -58,6 +60,20 @@ flow::StageNo Store::stage_number(Entry& e, FlowVersion& flow, std::string_view 
   });
 }
 
+// Waits, and opens the hub's gate that far: the log wakes waiters before it tells the
+// hub, and who was told that an alert is durable is to find it with the next poll.
+Code Store::opened(Lsn lsn, Nanos timeout) noexcept {
+  const Code code = recorder_.wait(lsn, timeout);
+  if (!is_error(code)) hub_.set_durable(lsn);
+  return code;
+}
+
+Code Store::wait_durable(Lsn lsn, Nanos timeout) noexcept {
+  const Code code = recorder_.wait_named(lsn, timeout);
+  if (!is_error(code)) hub_.set_durable(lsn);
+  return code;
+}
+
 // Waits for the state that is answered, unless the caller asked not to.
 Code Store::settle(Code code, const Options& o, const After& after, Result& r) noexcept {
   r.lsn = after.lsn;
@@ -72,14 +88,16 @@ Code Store::settle(Code code, const Options& o, const After& after, Result& r) n
     return code;
   }
   r.durability = Durability::durable;
-  const Code waited = recorder_.wait(after.lsn, -1);
+  const Code waited = opened(after.lsn, -1);
   return is_error(waited) ? waited : code;
 }
 
 Error Store::define_flow(std::string_view text, const FlowVersion*& version) {
   if (read_only_) return Error{Code::read_only, "flow: this store is open read-only"};
   Room room;
-  const Code code = recorder_.reserve(text.size() + 16, 1, log::ReserveFlags::none, room);
+  // A longer text is refused by the parser, with its limit.
+  const std::size_t bytes = std::min(text.size(), flow::kMaxTextBytes) + 16;
+  const Code code = recorder_.reserve(bytes, 1, log::ReserveFlags::none, room);
   if (is_error(code)) return Error{code, "flow: the log takes no more records"};
   Lsn lsn = Lsn::none;
   const Error error = flows_->define(text, version, [&](std::uint16_t number) {

@@ -9,7 +9,8 @@
 //   FLOW        text; the record's incarnation is the version's number
 //   STAGE_NAME  name; incarnation = version << 16 | number       stages = "any"
 //   CONSUMER    options, name; incarnation = consumer's number; deleted: flag
-//   ACK         (incarnation word, alert id)*; incarnation = consumer's number
+//   ACK         (incarnation word, alert id)*; incarnation = consumer's number, with
+//               kWithdrawnBit if its item closed before they were handed out there
 //   ANCHOR      engine time of a manual clock (word)
 //
 // STATE: flow, state | verdict << 4 (byte), at (word), stage + 1, seq, tries,
@@ -30,6 +31,9 @@ namespace warden::engine {
 
 // State of a completion that came before its item; as index::State otherwise.
 inline constexpr std::uint8_t kEarlyState = 6;
+
+// In an ACK's consumer number: no RESOLVED follows, since nobody was told of them.
+inline constexpr std::uint64_t kWithdrawnBit = std::uint64_t{1} << 63;
 
 // An alert as a STATE record holds it.
 struct RaisedRecord {

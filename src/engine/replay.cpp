@@ -271,24 +271,26 @@ Error Replay::consumer(std::uint64_t number, Reader& in) {
   return {};
 }
 
-Error Replay::ack(std::uint64_t consumer, Reader& in) {
+Error Replay::ack(std::uint64_t number, Reader& in) {
+  const std::uint64_t consumer = number & ~kWithdrawnBit;
+  const bool withdrawn = (number & kWithdrawnBit) != 0;
   while (!in.at_end()) {
     const std::uint64_t incarnation = in.word();
     const Hash128 id = in.hash();
     if (in.failed()) return corrupt(Lsn::none, "an ack cut short");
     const auto past = past_.find(incarnation);
     if (past == past_.end()) continue;
-    settle(past->second, consumer, id);
+    settle(past->second, consumer, id, withdrawn);
     forget(past);
   }
   return {};
 }
 
-void Replay::settle(Past& past, std::uint64_t consumer, const Hash128& id) {
+void Replay::settle(Past& past, std::uint64_t consumer, const Hash128& id, bool withdrawn) {
   for (Owed& owed : past.owed) {
     if (owed.alert.id == id) {
       if (consumer == 0) owed.unclaimed = false;
-      if (std::erase(owed.holders, consumer) != 0) owed.told.push_back(consumer);
+      if (std::erase(owed.holders, consumer) != 0 && !withdrawn) owed.told.push_back(consumer);
     } else if (alert::resolved_id(owed.alert.incident) == id) {
       std::erase(owed.holders, consumer);
       std::erase(owed.told, consumer);

@@ -73,8 +73,8 @@ class Replay {
   Error close(Lsn lsn, std::uint64_t incarnation, std::uint32_t number, const StateRecord& record);
   Error bury(std::uint64_t incarnation, const StateRecord& record);
   Error consumer(std::uint64_t number, Reader& in);
-  Error ack(std::uint64_t consumer, Reader& in);
-  void settle(Past& past, std::uint64_t consumer, const Hash128& id);
+  Error ack(std::uint64_t number, Reader& in);
+  void settle(Past& past, std::uint64_t consumer, const Hash128& id, bool withdrawn);
   void raise(Lsn lsn, std::uint64_t incarnation, const FlowVersion& flow, Blob* blob,
              const StateRecord& record);
   void put_state(index::Item& item, Lsn lsn, const FlowVersion& flow, const StateRecord& record);

@@ -109,6 +109,10 @@ class Store {
   Code remove_consumer(std::string_view name);
   alert::Counted ack(alert::Consumer& consumer, std::span<const std::uint64_t> leases);
 
+  // Waits for a position that a caller names, or for all that was appended so far.
+  // Alerts up to there can be polled when it answers ok.
+  Code wait_durable(Lsn lsn, Nanos timeout) noexcept;
+  Code sync(Nanos timeout) noexcept { return opened(recorder_.last(), timeout); }
   Recorder& recorder() noexcept { return recorder_; }
   DurableBell& durable_bell() noexcept { return durable_bell_; }
   Figures figures() noexcept;
@@ -174,8 +178,9 @@ class Store {
   Code reserve(Entry& e, const Need& need) noexcept;
   Lsn record(Entry& e, const Draft& draft) noexcept;
   bool is_logged(const Entry& e) const noexcept;
-  void encode(Entry& e, Draft& draft);
+  Code encode(Entry& e, Draft& draft);
   Code settle(Code code, const Options& o, const After& after, Result& r) noexcept;
+  Code opened(Lsn lsn, Nanos timeout) noexcept;
   flow::StageNo stage_number(Entry& e, FlowVersion& flow, std::string_view stage);
 
   // The advance lock, shared, on a manual clock; nothing on the real one.

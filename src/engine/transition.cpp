@@ -79,7 +79,7 @@ void Store::undo_timers(const Timers& timers) noexcept {
 }
 
 Code Store::commit(Entry& e, Draft& draft, After& after) {
-  encode(e, draft);
+  if (const Code fits = encode(e, draft); is_error(fits)) return fits;
   if (draft.state == State::closed) return bury(e, draft, after);
   index::Item& item = *e.item;
   Timers timers;

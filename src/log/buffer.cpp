@@ -11,6 +11,9 @@
 #include "base/assert.hpp"
 
 namespace warden::log {
+namespace {
+constexpr std::size_t kLongest = round_page(record_bytes(kMaxContent) + 2 * kRecordAlign);
+}
 
 Buffer::~Buffer() {
   if (bytes_ != nullptr) ::munmap(bytes_, capacity_);
@@ -24,8 +27,12 @@ bool Buffer::init(std::size_t bytes) noexcept {
   ::madvise(place, bytes, MADV_WIPEONFORK);
   bytes_ = static_cast<std::byte*>(place);
   capacity_ = bytes;
-  share_[index(Pool::cleaner)] = bytes / 8;
-  share_[index(Pool::callers)] = bytes - bytes / 8;
+  // An eighth is the cleaner's, and where there is enough for both, the longest record:
+  // what a caller may append, the cleaner must be able to append again.
+  std::size_t cleaner = bytes / 8;
+  if (bytes >= 3 * kLongest) cleaner = std::max(cleaner, kLongest);
+  share_[index(Pool::cleaner)] = cleaner;
+  share_[index(Pool::callers)] = bytes - cleaner;
   for (std::size_t i = 0; i < 2; ++i) {
     credit_[i].store(static_cast<std::int64_t>(share_[i]), std::memory_order_relaxed);
   }

@@ -42,7 +42,7 @@ class Buffer {
   Buffer& operator=(const Buffer&) = delete;
   ~Buffer();
 
-  // `bytes`: a power of two, at least a page; an eighth of it is the cleaner's.
+  // `bytes`: a power of two, at least a page; an eighth of it or more is the cleaner's.
   // False when memory is out.
   bool init(std::size_t bytes) noexcept;
   std::size_t capacity() const noexcept { return capacity_; }

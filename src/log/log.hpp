@@ -194,6 +194,7 @@ class Log {
   Error open_dir(io::Disk& disk);
   Error lock();
   Error open_existing(ReplaySink& sink, Recovered& recovered);
+  Error check_owner();
   Error check_new();
   Error start(const Recovered& recovered);
   Uuid new_uuid(const Recovered& recovered) const;

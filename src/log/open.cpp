@@ -53,6 +53,7 @@ Error Log::open(io::Disk& disk, const std::string& path, const Options& options,
     std::unique_ptr<Log> log(new Log(path, options));
     if (Error error = log->open_dir(disk)) return error;
     if (options.mode == Mode::write) {
+      if (Error error = log->check_owner()) return error;
       if (Error error = log->lock()) return error;
     }
     Recovered recovered;
@@ -107,18 +108,26 @@ Error Log::lock() {
                                     : std::string("another process")));
 }
 
+// Before LOCK is made: a directory of somebody else's is left as it is.
+Error Log::check_owner() {
+  std::vector<std::string> names;
+  const int listed = dir_->list(names);
+  if (listed < 0) return io_error(path_, "", "list the directory", listed);
+  if (std::find(names.begin(), names.end(), "CURRENT") != names.end()) return {};
+  const auto other =
+      std::find_if(names.begin(), names.end(), [](const auto& n) { return !ours(n); });
+  if (other == names.end()) return {};
+  return make_error(Code::not_a_store,
+                    path_ + ": not a Warden store: it has no file CURRENT, but holds " + *other +
+                        "; expected an empty directory or a store");
+}
+
 // A directory without CURRENT is a new store if nothing in it ever held data.
 Error Log::check_new() {
   std::vector<std::string> names;
   const int listed = dir_->list(names);
   if (listed < 0) return io_error(path_, "", "list the directory", listed);
   for (const std::string& name : names) {
-    if (!ours(name)) {
-      return make_error(Code::not_a_store, path_ +
-                                               ": not a Warden store: it has no file CURRENT, "
-                                               "but holds " +
-                                               name + "; expected an empty directory or a store");
-    }
     // CURRENT follows the first manifest, and records follow CURRENT.
     if (number_in(name, "MANIFEST-") > 1) {
       return damage(path_, "CURRENT", 0, "it is missing, but " + name + " is there");

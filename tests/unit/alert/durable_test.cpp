@@ -94,13 +94,15 @@ TEST_F(Durable, a_closing_withdraws_also_what_still_waits_at_the_gate) {
 
 class Sink : public AckSink {
  public:
-  void acked(std::string_view consumer, std::span<const Alert* const> alerts) override {
+  void acked(std::string_view consumer, std::span<const Alert* const> alerts, bool gone) override {
+    if (gone) gone_ += alerts.size();
     for (const Alert* alert : alerts) acked_[std::string(consumer)].push_back(alert->id);
   }
   void withdrawn(std::string_view consumer, const Alert& alert) override {
     withdrawn_[std::string(consumer)].push_back(alert.id);
   }
   std::map<std::string, std::vector<Hash128>> acked_, withdrawn_;
+  std::size_t gone_ = 0;  // of the acknowledged, handed out as withdrawn
 };
 
 TEST_F(Durable, the_sink_hears_of_every_ack_and_withdrawal) {
@@ -126,6 +128,20 @@ TEST_F(Durable, the_sink_hears_of_every_ack_and_withdrawal) {
   EXPECT_EQ(sink.withdrawn_[""], (std::vector<Hash128>{id_of(500, 2)}));
   ack(a, poll(a));  // the RESOLVED of item 7
   EXPECT_EQ(sink.acked_["a"].back(), resolved_id(incident_of(7)));
+}
+
+TEST_F(Durable, the_sink_knows_what_was_acknowledged_as_withdrawn) {
+  Sink sink;
+  start(false, &sink);
+  const ConsumerRef audit = open("audit", {.audit = true});
+  raise({.item = 1});
+  raise({.item = 2});
+  close_item(1);
+  const std::vector<Got> got = poll(audit);
+  ASSERT_EQ(got.size(), 2u);
+  EXPECT_EQ(ack(audit, got), 2u);
+  EXPECT_EQ(sink.acked_["audit"].size(), 2u);
+  EXPECT_EQ(sink.gone_, 1u);
 }
 
 TEST_F(Durable, for_each_kept_names_every_holder) {

@@ -42,6 +42,7 @@ struct With {
   std::int64_t ttl = 0;
   std::vector<Due> dues = {};
   bool allow_early = false;
+  std::uint32_t durability = WARDEN_DURABILITY_DEFAULT;
 };
 
 struct Answer {
@@ -134,6 +135,7 @@ class Options {
     for (const Due& due : with.dues) {
       dues_.push_back({due.rule.data(), due.rule.size(), due.instant});
     }
+    raw_.durability = with.durability;
     raw_.incarnation = with.incarnation;
     raw_.token = with.token;
     raw_.seq = with.seq;
@@ -200,21 +202,18 @@ class Consumer {
   std::vector<char> buffer_;
 };
 
-using Settings = std::initializer_list<std::pair<const char*, const char*>>;
+using Setting = std::pair<const char*, const char*>;
+using Settings = std::initializer_list<Setting>;
 
 class Store {
  public:
+  // In memory.
   explicit Store(Settings settings = {{"clock", "manual"}}) {
-    warden_config* config = nullptr;
-    EXPECT_EQ(warden_config_new(&config), WARDEN_OK);
-    manual_ = false;
-    for (const auto& [key, value] : settings) {
-      warden_error error = WARDEN_ERROR_INIT;
-      EXPECT_EQ(warden_config_set(config, key, value, &error), WARDEN_OK) << error.message;
-      manual_ = manual_ || std::strcmp(value, "manual") == 0;
-    }
-    EXPECT_EQ(warden_open(nullptr, config, &handle_, nullptr), WARDEN_OK);
-    warden_config_free(config);
+    open(nullptr, settings.begin(), settings.size());
+  }
+  // In the directory `path`.
+  Store(const std::string& path, const std::vector<Setting>& settings) {
+    open(path.c_str(), settings.data(), settings.size());
   }
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
@@ -339,6 +338,20 @@ class Store {
   std::int64_t now = 0;
 
  private:
+  // Of a key given twice, the last counts.
+  void open(const char* path, const Setting* settings, std::size_t count) {
+    warden_config* config = nullptr;
+    EXPECT_EQ(warden_config_new(&config), WARDEN_OK);
+    warden_error error = WARDEN_ERROR_INIT;
+    manual_ = false;
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto& [key, value] = settings[i];
+      EXPECT_EQ(warden_config_set(config, key, value, &error), WARDEN_OK) << error.message;
+      if (std::strcmp(key, "clock") == 0) manual_ = std::strcmp(value, "manual") == 0;
+    }
+    EXPECT_EQ(warden_open(path, config, &handle_, &error), WARDEN_OK) << error.message;
+    warden_config_free(config);
+  }
   template <class Call>
   Answer verb(const With& with, Call&& call) {
     const bool given = with.at != WARDEN_NO_TIME;
