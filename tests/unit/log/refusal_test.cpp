@@ -191,6 +191,27 @@ TEST_F(Refusal, AManifestOfBefore) {
   refused_unchanged(Code::corrupt, "");
 }
 
+std::vector<std::string> names_in(const std::string& path) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(path)) {
+    names.push_back(entry.path().filename());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// Copies the directory of an open log as it was at one instant: again, if the next
+// segment or a manifest was being made meanwhile.
+void copy_at_rest(const std::string& from, const std::string& to) {
+  for (;;) {
+    const std::vector<std::string> before = names_in(from);
+    std::filesystem::remove_all(to);
+    std::error_code error;
+    std::filesystem::copy(from, to, error);
+    if (!error && names_in(from) == before) return;
+  }
+}
+
 // A crash, as far as files can show it: the directory as it was while open.
 TEST_F(Refusal, ATornTailIsCutAndReported) {
   const std::string crashed = dir_.parent() + "/crashed";
@@ -204,7 +225,7 @@ TEST_F(Refusal, ATornTailIsCutAndReported) {
       put(*log, "record " + std::to_string(i));
       ASSERT_EQ(log->sync(kNever), Code::ok);
     }
-    std::filesystem::copy(dir_.path(), crashed);
+    copy_at_rest(dir_.path(), crashed);
   }
   std::string segment;
   for (const auto& [name, content] : image_of(crashed)) {
