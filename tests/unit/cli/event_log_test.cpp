@@ -140,7 +140,7 @@ TEST(EventLog, RefusesBadSeqsOnlyIfTheyAreUsed) {
 }
 
 TEST(EventLog, LinesCountThroughQuotedLineBreaks) {
-  expect_fault(fault("case_id,stage,timestamp\nk,\"two\nlines\",1970-01-01T00:00:00Z\nk,s,bad\n"),
+  expect_fault(fault("case_id,stage,timestamp\n\"two\nlines\",s,1970-01-01T00:00:00Z\nk,s,bad\n"),
                "4", "'bad'");
 }
 
