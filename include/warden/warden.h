@@ -189,7 +189,8 @@ WARDEN_API int32_t warden_config_new(warden_config **config);
  *  | segment_bytes | largest file of the log, in steps of 4096 | 67108864 | 4 MiB .. 1 GiB |
  *  WARDEN_E_UNKNOWN_CONFIG, WARDEN_E_INVALID_ARGUMENT, WARDEN_E_OUT_OF_RANGE:
  *  err says what was expected, and the configuration is as it was. What two keys say
- *  together is looked at by warden_open. */
+ *  together is looked at by warden_open. Without a path, durability, backend and
+ *  segment_bytes have no effect. */
 WARDEN_API int32_t warden_config_set(warden_config *config, const char *key, const char *value,
                                      warden_error *err);
 /** Frees it; NULL is allowed. */
@@ -619,7 +620,8 @@ typedef struct warden_scan_filter {
   {sizeof(warden_scan_filter), 0, 0, 0, NULL, 0, NULL, 0, NULL, 0}
 
 /** Begins a walk over the open items: each at most once, none missed that was
- *  there throughout. filter: NULL for all. One thread at a time. */
+ *  there throughout. filter: NULL for all; a flow or stage that the store has not
+ *  matches nothing. One thread at a time. */
 WARDEN_API int32_t warden_scan_open(warden_store *store, const warden_scan_filter *filter,
                                     warden_scan **scan, warden_error *err);
 /** The next up to max items with their rules and payloads. Returns their count; 0 at the

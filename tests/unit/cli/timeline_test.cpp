@@ -71,6 +71,15 @@ class Timeline : public ::testing::Test {
     options_.at_ns = seconds * kS;
     return &options_;
   }
+  // Takes and acknowledges so many alerts: they come once their records are durable.
+  static void take(test::Consumer& consumer, std::size_t count) {
+    for (std::size_t taken = 0; taken < count;) {
+      const std::vector<test::Alert> some = consumer.poll(256, 60 * kS);
+      ASSERT_FALSE(some.empty()) << taken << " of " << count;
+      ASSERT_EQ(consumer.ack(some), static_cast<std::int32_t>(some.size()));
+      taken += some.size();
+    }
+  }
   // "10 mark a | hop until 30": an instant in seconds, what, and what with it.
   std::vector<std::string> timeline(const char* key) {
     warden_item item{};
@@ -146,9 +155,9 @@ TEST_F(Timeline, AlertsAndWhoAcknowledgedThem) {
   ASSERT_EQ(warden_mark(store_, "f", 1, "k", 1, "b", 1, at(11), nullptr), WARDEN_OK);
   ASSERT_EQ(warden_clock_advance(store_, 60 * kS), WARDEN_OK);
   test::Consumer consumer(pager);
-  EXPECT_EQ(consumer.drain().size(), 3u) << "SUSPICIOUS and WARN of k, WARN of other";
+  take(consumer, 3);  // SUSPICIOUS and WARN of k, WARN of other
   ASSERT_EQ(warden_cancel(store_, "f", 1, "k", 1, at(70), nullptr), WARDEN_OK);
-  EXPECT_EQ(consumer.drain().size(), 1u) << "RESOLVED";
+  take(consumer, 1);  // RESOLVED
   consumer = test::Consumer();
   EXPECT_EQ(timeline("k"),
             (Lines{
