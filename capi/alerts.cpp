@@ -110,9 +110,14 @@ int32_t warden_consumer_open(warden_store* store, const char* name, size_t name_
                              const warden_consumer_options* options, warden_consumer** consumer,
                              warden_error* err) {
   std::string_view given;
-  if (consumer == nullptr || !capi::view(name, name_len, given)) return WARDEN_E_INVALID_ARGUMENT;
+  if (consumer == nullptr || !capi::view(name, name_len, given) || !capi::is_sized(err)) {
+    return WARDEN_E_INVALID_ARGUMENT;
+  }
   *consumer = nullptr;
   return capi::on_store(store, [&](engine::Store& engine) {
+    if (!capi::is_sized(options)) {
+      return capi::refuse_unsized("warden_consumer_options", options->struct_size, err);
+    }
     alert::ConsumerOptions wanted;
     if (!read_options(options, wanted)) {
       return capi::report(

@@ -97,7 +97,8 @@ int32_t run(engine::Store& engine, engine::Op op, const warden_batch& batch, uin
 
 extern "C" int32_t warden_batch_run(warden_store* store, uint32_t op, const warden_batch* batch,
                                     uint64_t* last_lsn) {
-  if (batch == nullptr || op < WARDEN_OP_TRACK || op > WARDEN_OP_COMPLETE) {
+  if (batch == nullptr || !capi::is_sized(batch) || op < WARDEN_OP_TRACK ||
+      op > WARDEN_OP_COMPLETE) {
     return WARDEN_E_INVALID_ARGUMENT;
   }
   const warden_batch initial = WARDEN_BATCH_INIT;

@@ -44,6 +44,14 @@ inline std::int32_t code_of(Code code) noexcept {
   return static_cast<std::int32_t>(code);
 }
 
+// A struct of the caller's says its size in its first member. A size that does not
+// even cover that member is one that was never set: nothing in the struct can be
+// believed, and nothing may be written to it.
+template <class T>
+bool is_sized(const T* given) noexcept {
+  return given == nullptr || given->struct_size >= sizeof given->struct_size;
+}
+
 // A struct of the caller's, of its size, brought to ours: what it is too short to
 // hold has its initial value.
 template <class T>
@@ -74,6 +82,15 @@ inline std::int32_t report(const Error& error, warden_error* out) noexcept {
     write_struct(out, value);
   }
   return code_of(error.code);
+}
+
+// For calls that can tell: the struct `what` of the caller's is not sized.
+inline std::int32_t refuse_unsized(const char* what, std::uint32_t size, warden_error* out) {
+  const std::string name(what);
+  return report(Error{Code::invalid_argument, name + ": struct_size is " + std::to_string(size) +
+                                                  "; expected sizeof(" + name +
+                                                  "), as its *_INIT macro sets it"},
+                out);
 }
 
 // Bytes of the caller's: false if a length comes without a pointer.

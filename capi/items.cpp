@@ -25,13 +25,22 @@ engine::Due due_of_array(const void* source, std::size_t i) {
   return {rule, due.instant_ns};
 }
 
-bool read_options(const warden_item_options* given, engine::Options& o) noexcept {
+// Options that not every verb has a use for: what a verb would have to ignore, it
+// refuses, so that nobody relies on what does not happen.
+enum class Takes : std::uint8_t { neither, ttl, dues, early };
+
+bool read_options(const warden_item_options* given, Takes taken, engine::Options& o) noexcept {
+  if (!capi::is_sized(given)) return false;
   const warden_item_options initial = WARDEN_ITEM_OPTIONS_INIT;
   const warden_item_options in = capi::read_struct(given, initial);
   if (in.durability > WARDEN_DURABILITY_VOLATILE || in.allow_early > 1 || in.reserved != 0) {
     return false;
   }
   if (in.dues == nullptr && in.due_count != 0) return false;
+  if ((in.ttl_ns != 0 && taken != Takes::ttl) || (in.due_count != 0 && taken != Takes::dues) ||
+      (in.allow_early != 0 && taken != Takes::early)) {
+    return false;
+  }
   o.durability = engine::Durability{static_cast<std::uint8_t>(in.durability)};
   o.incarnation = in.incarnation;
   o.token = in.token;
@@ -68,12 +77,13 @@ struct Key {
 // Checks what all verbs have in common, runs one, writes its result.
 template <class Verb>
 int32_t on_item(warden_store* store, const Key& key, const warden_item_options* options,
-                warden_result* result, Verb&& verb) noexcept {
+                Takes taken, warden_result* result, Verb&& verb) noexcept {
   return on_store(store, [&](engine::Store& engine) {
     engine::Target target;
     engine::Options o;
     if (!capi::view(key.flow, key.flow_len, target.flow) ||
-        !capi::view(key.key, key.key_len, target.key) || !read_options(options, o)) {
+        !capi::view(key.key, key.key_len, target.key) || !capi::is_sized(result) ||
+        !read_options(options, taken, o)) {
       return WARDEN_E_INVALID_ARGUMENT;
     }
     engine::Result r;
@@ -92,7 +102,7 @@ int32_t warden_submit(warden_store* store, const char* flow, size_t flow_len, co
                       const warden_item_options* options, warden_result* result) {
   std::string_view bytes;
   if (!capi::view(payload, payload_len, bytes)) return WARDEN_E_INVALID_ARGUMENT;
-  return on_item(store, {flow, flow_len, key, key_len}, options, result,
+  return on_item(store, {flow, flow_len, key, key_len}, options, Takes::ttl, result,
                  [&](auto& engine, const auto& target, const auto& o, auto& r) {
                    return engine.submit(target, bytes, o, r);
                  });
@@ -103,7 +113,7 @@ int32_t warden_track(warden_store* store, const char* flow, size_t flow_len, con
                      const warden_item_options* options, warden_result* result) {
   std::string_view bytes;
   if (!capi::view(payload, payload_len, bytes)) return WARDEN_E_INVALID_ARGUMENT;
-  return on_item(store, {flow, flow_len, key, key_len}, options, result,
+  return on_item(store, {flow, flow_len, key, key_len}, options, Takes::dues, result,
                  [&](auto& engine, const auto& target, const auto& o, auto& r) {
                    return engine.track(target, bytes, o, r);
                  });
@@ -111,7 +121,7 @@ int32_t warden_track(warden_store* store, const char* flow, size_t flow_len, con
 
 int32_t warden_exec(warden_store* store, const char* flow, size_t flow_len, const void* key,
                     size_t key_len, const warden_item_options* options, warden_result* result) {
-  return on_item(store, {flow, flow_len, key, key_len}, options, result,
+  return on_item(store, {flow, flow_len, key, key_len}, options, Takes::dues, result,
                  [](auto& engine, const auto& target, const auto& o, auto& r) {
                    return engine.exec(target, o, r);
                  });
@@ -122,7 +132,7 @@ int32_t warden_mark(warden_store* store, const char* flow, size_t flow_len, cons
                     const warden_item_options* options, warden_result* result) {
   std::string_view name;
   if (!capi::view(stage, stage_len, name)) return WARDEN_E_INVALID_ARGUMENT;
-  return on_item(store, {flow, flow_len, key, key_len}, options, result,
+  return on_item(store, {flow, flow_len, key, key_len}, options, Takes::dues, result,
                  [&](auto& engine, const auto& target, const auto& o, auto& r) {
                    return engine.mark(target, name, o, r);
                  });
@@ -130,7 +140,7 @@ int32_t warden_mark(warden_store* store, const char* flow, size_t flow_len, cons
 
 int32_t warden_touch(warden_store* store, const char* flow, size_t flow_len, const void* key,
                      size_t key_len, const warden_item_options* options, warden_result* result) {
-  return on_item(store, {flow, flow_len, key, key_len}, options, result,
+  return on_item(store, {flow, flow_len, key, key_len}, options, Takes::neither, result,
                  [](auto& engine, const auto& target, const auto& o, auto& r) {
                    return engine.touch(target, o, r);
                  });
@@ -141,7 +151,7 @@ int32_t warden_extend(warden_store* store, const char* flow, size_t flow_len, co
                       int64_t to_ns, const warden_item_options* options, warden_result* result) {
   std::string_view name;
   if (!capi::view(rule, rule_len, name)) return WARDEN_E_INVALID_ARGUMENT;
-  return on_item(store, {flow, flow_len, key, key_len}, options, result,
+  return on_item(store, {flow, flow_len, key, key_len}, options, Takes::neither, result,
                  [&](auto& engine, const auto& target, const auto& o, auto& r) {
                    return engine.extend(target, name, by_ns, to_ns, o, r);
                  });
@@ -149,7 +159,7 @@ int32_t warden_extend(warden_store* store, const char* flow, size_t flow_len, co
 
 int32_t warden_complete(warden_store* store, const char* flow, size_t flow_len, const void* key,
                         size_t key_len, const warden_item_options* options, warden_result* result) {
-  return on_item(store, {flow, flow_len, key, key_len}, options, result,
+  return on_item(store, {flow, flow_len, key, key_len}, options, Takes::early, result,
                  [](auto& engine, const auto& target, const auto& o, auto& r) {
                    return engine.complete(target, o, r);
                  });
@@ -157,7 +167,7 @@ int32_t warden_complete(warden_store* store, const char* flow, size_t flow_len, 
 
 int32_t warden_cancel(warden_store* store, const char* flow, size_t flow_len, const void* key,
                       size_t key_len, const warden_item_options* options, warden_result* result) {
-  return on_item(store, {flow, flow_len, key, key_len}, options, result,
+  return on_item(store, {flow, flow_len, key, key_len}, options, Takes::neither, result,
                  [](auto& engine, const auto& target, const auto& o, auto& r) {
                    return engine.cancel(target, o, r);
                  });

@@ -129,7 +129,9 @@ int32_t warden_config_new(warden_config** config) {
 
 int32_t warden_config_set(warden_config* config, const char* key, const char* value,
                           warden_error* err) {
-  if (config == nullptr || key == nullptr || value == nullptr) return WARDEN_E_INVALID_ARGUMENT;
+  if (config == nullptr || key == nullptr || value == nullptr || !warden::capi::is_sized(err)) {
+    return WARDEN_E_INVALID_ARGUMENT;
+  }
   return warden::capi::guarded(
       [&] { return warden::capi::report(config->values.set(key, value), err); });
 }

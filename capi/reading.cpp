@@ -114,17 +114,20 @@ int32_t warden_get(warden_store* store, const char* flow, size_t flow_len, const
 
 int32_t warden_scan_open(warden_store* store, const warden_scan_filter* filter, warden_scan** scan,
                          warden_error* err) {
-  if (scan == nullptr) return WARDEN_E_INVALID_ARGUMENT;
+  if (scan == nullptr || !capi::is_sized(err)) return WARDEN_E_INVALID_ARGUMENT;
   *scan = nullptr;
   return on_store(store, [&](engine::Store& engine) {
+    if (!capi::is_sized(filter)) {
+      return capi::refuse_unsized("warden_scan_filter", filter->struct_size, err);
+    }
     const warden_scan_filter initial = WARDEN_SCAN_FILTER_INIT;
     const warden_scan_filter given = capi::read_struct(filter, initial);
     if ((given.state != 0 && given.state != WARDEN_STATE_SUBMITTED &&
          given.state != WARDEN_STATE_LIVE) ||
-        given.overdue > 1) {
+        given.overdue > 1 || given.reserved != 0) {
       return capi::report(Error{Code::invalid_argument,
-                                "scan: state or overdue has no such value; expected 0, "
-                                "SUBMITTED or LIVE, and 0 or 1"},
+                                "scan: state, overdue or reserved has no such value; expected 0, "
+                                "SUBMITTED or LIVE, then 0 or 1, then 0"},
                           err);
     }
     auto made = std::make_unique<warden_scan>();

@@ -33,7 +33,7 @@ extern "C" {
 
 int32_t warden_open(const char* path, const warden_config* config, warden_store** store,
                     warden_error* err) {
-  if (store == nullptr) return WARDEN_E_INVALID_ARGUMENT;
+  if (store == nullptr || !capi::is_sized(err)) return WARDEN_E_INVALID_ARGUMENT;
   *store = nullptr;
   return capi::guarded([&] {
     const engine::Config values = config == nullptr ? engine::Config{} : config->values;
@@ -98,8 +98,11 @@ int32_t warden_clock_advance(warden_store* store, int64_t to_ns) {
 int32_t warden_flow_define(warden_store* store, const char* text, size_t text_len,
                            warden_flow_info* info, warden_error* err) {
   std::string_view given;
-  if (!capi::view(text, text_len, given)) return WARDEN_E_INVALID_ARGUMENT;
+  if (!capi::view(text, text_len, given) || !capi::is_sized(err)) return WARDEN_E_INVALID_ARGUMENT;
   return on_store(store, [&](engine::Store& engine) {
+    if (!capi::is_sized(info)) {
+      return capi::refuse_unsized("warden_flow_info", info->struct_size, err);
+    }
     const engine::FlowVersion* version = nullptr;
     if (const Error error = engine.define_flow(given, version)) return capi::report(error, err);
     warden_flow_info value WARDEN_FLOW_INFO_INIT;
@@ -116,7 +119,7 @@ int32_t warden_flow_define(warden_store* store, const char* text, size_t text_le
 }
 
 int32_t warden_stats_get(warden_store* store, warden_stats* stats) {
-  if (stats == nullptr) return WARDEN_E_INVALID_ARGUMENT;
+  if (stats == nullptr || !capi::is_sized(stats)) return WARDEN_E_INVALID_ARGUMENT;
   return on_store(store, [&](engine::Store& engine) {
     using engine::Counters;
     const engine::Figures f = engine.figures();

@@ -14,9 +14,12 @@
  *      Zero or positive: an answer (WARDEN_OK, WARDEN_NEW, ...) or, where the
  *      function says so, a count.
  *   2. Bytes are (pointer, length); nothing needs a terminating zero. Names of
- *      flows, rules, stages and consumers are UTF-8, 1..255 bytes. A pointer may
- *      be NULL where its length is 0. Keys: 1..512 bytes, any bytes.
+ *      flows, rules, stages and consumers are UTF-8 without control characters,
+ *      1..255 bytes. A pointer may be NULL where its length is 0. Keys: 1..512
+ *      bytes, any bytes.
  *   3. Structs that can grow begin with struct_size: set it with the *_INIT macro.
+ *      One that is 0 (a struct that was never initialised) is refused with
+ *      INVALID_ARGUMENT, and nothing is read from the struct or written to it.
  *      Elements of arrays are frozen and carry none.
  *   4. Instants are UTC nanoseconds since 1970 in int64_t; lengths of time are
  *      nanoseconds. Names end in their unit. WARDEN_NO_TIME means "not given".
@@ -85,12 +88,14 @@ extern "C" {
 #define WARDEN_DONE_EARLY 4       /* submit, track: its completion had come first */
 #define WARDEN_ARMED 5            /* exec: its deadlines run from now */
 #define WARDEN_ALREADY_ARMED 6    /* exec: they ran already */
-#define WARDEN_ON_TIME 7          /* complete: no deadline was passed */
+#define WARDEN_ON_TIME 7          /* complete: no armed deadline had passed. A rule breached and
+                                     met since does not count; result.alerts tells of it */
 #define WARDEN_LATE 8             /* complete: late_ns past the earliest missed deadline */
 #define WARDEN_RECORDED_EARLY 9   /* complete: unknown key, remembered (if allowed) */
 #define WARDEN_ALREADY 10         /* seq at or below the last one seen: nothing changed */
 #define WARDEN_CLOSED 11          /* mark: closed the item, or it was closed; see verdict */
-#define WARDEN_CAPPED 12          /* extend: moved, but only as far as the rule's cap */
+#define WARDEN_CAPPED 12          /* extend: moved, but only as far as the rule's cap, which
+                                     counts from the instant that armed the rule */
 
 /* Refusals by the state of the item or flow. Nothing was changed. */
 #define WARDEN_E_UNKNOWN_FLOW (-100)
@@ -175,15 +180,16 @@ WARDEN_API int32_t warden_config_new(warden_config **config);
  *  | tick     | resolution of the timing wheel, a duration | 1ms     | 64us .. 1s     |
  *  | stripes  | locks of the key index, a power of two     | 4096    | 16 .. 65536    |
  *  | payload_max | largest payload, bytes                  | 65536   | 0 .. 1048576   |
- *  | dedupe_max  | most tombstones kept, items             | 10000000 | 0 .. 1000000000 |
- *  | start    | first instant of a manual clock, ns        | 0       | int64          |
+ *  | dedupe_max  | most tombstones kept: 0, or at least one a stripe | 10000000 | 0 .. 1000000000 |
+ *  | start    | first instant of a manual clock, ns; not with the real one | 0 | int64  |
  *  | mode     | `write`, or `read-only`: what is durable, beside a writer too | write | |
  *  | hold     | `true`: everything is accepted, nothing fires until warden_release_hold | false | |
  *  | durability | of verbs that do not say: `durable`, `buffered` | durable | |
  *  | backend  | `auto`, `uring`, `posix` (pwrite and fdatasync) | auto | |
  *  | segment_bytes | largest file of the log, in steps of 4096 | 67108864 | 4 MiB .. 1 GiB |
  *  WARDEN_E_UNKNOWN_CONFIG, WARDEN_E_INVALID_ARGUMENT, WARDEN_E_OUT_OF_RANGE:
- *  err says what was expected, and the configuration is as it was. */
+ *  err says what was expected, and the configuration is as it was. What two keys say
+ *  together is looked at by warden_open. */
 WARDEN_API int32_t warden_config_set(warden_config *config, const char *key, const char *value,
                                      warden_error *err);
 /** Frees it; NULL is allowed. */
@@ -198,7 +204,8 @@ typedef struct warden_store warden_store;
  *  open for writing. On error *store is NULL, err tells the cause, and nothing was
  *  changed: E_HELD (by which process), E_NOT_A_STORE (a file, or a directory with
  *  other contents), E_PERMISSION, E_NEWER_FORMAT, E_CORRUPT (file and offset),
- *  E_NO_SPACE, E_IO, E_NO_MEMORY. */
+ *  E_NO_SPACE, E_IO, E_NO_MEMORY; E_INVALID_ARGUMENT or E_OUT_OF_RANGE for keys of
+ *  the configuration that do not go together. */
 WARDEN_API int32_t warden_open(const char *path, const warden_config *config, warden_store **store,
                                warden_error *err);
 /** Stops the store: wakes every waiter, later calls answer
@@ -268,18 +275,25 @@ typedef struct warden_due {
   int64_t instant_ns; /* may lie in the past: then it is raised at once */
 } warden_due;
 
-/** What may go with a verb on an item. NULL stands for the initial values. */
+/** What may go with a verb on an item. NULL stands for the initial values. An option
+ *  that a verb has no use for is not ignored: ttl_ns, dues and allow_early on another
+ *  verb than those named beside them answer WARDEN_E_INVALID_ARGUMENT. */
 typedef struct warden_item_options {
   uint32_t struct_size;
-  uint32_t durability;
+  uint32_t durability;    /* VOLATILE makes the item so, in submit and track; later verbs follow
+                             the item: result.durability says what was given */
   uint64_t incarnation;   /* 0: whichever is there; else another one answers FENCED */
   uint64_t token;         /* 0: not given; else an old one answers FENCED */
   uint64_t seq;           /* 0: not given; else at or below the last seen answers ALREADY */
   int64_t at_ns;          /* of the event: required on a manual clock, refused on the real */
-  int64_t ttl_ns;         /* submit: expires if not exec'ed by then; 0 never; 1 ms .. 100 years */
-  const warden_due *dues; /* exec, track, mark */
+  int64_t ttl_ns;         /* submit alone: expires if not exec'ed by then; 0 never; 1 ms .. 100
+                             years. Of an item that EXISTS the first stands */
+  const warden_due *dues; /* exec, track, mark: of a rule armed or met before, and where the
+                             answer is ALREADY_ARMED, EXISTING of a live item or CLOSED, the
+                             first instant stands and these change nothing */
   size_t due_count;
-  uint32_t allow_early;   /* complete: 1 remembers the completion of an unknown key */
+  uint32_t allow_early;   /* complete alone: 1 remembers the completion of an unknown key; with
+                             an incarnation or token, which that key cannot have, FENCED */
   uint32_t reserved;
 } warden_item_options;
 #define WARDEN_ITEM_OPTIONS_INIT \
@@ -297,7 +311,8 @@ typedef struct warden_result {
   uint32_t alerts;      /* raised for this incarnation so far */
   uint32_t tries;
   int64_t deadline_ns;  /* earliest armed, or the one touched or extended; WARDEN_NO_TIME if none */
-  int64_t late_ns;      /* LATE: past the earliest missed deadline */
+  int64_t late_ns;      /* LATE: how long ago the earliest missed deadline was, by its rule's
+                           clock (`due`: wall clock, others: elapsed time); else 0 */
 } warden_result;
 #define WARDEN_RESULT_INIT \
   {sizeof(warden_result), 0, 0, 0, 0, 0, 0, 0, 0, WARDEN_NO_TIME, 0}
@@ -327,7 +342,8 @@ WARDEN_API int32_t warden_track(warden_store *store, const char *flow, size_t fl
                                 warden_result *result);
 /** The item has passed a stage. Answers OK, CLOSED; E_UNKNOWN_ITEM,
  *  E_UNKNOWN_STAGE, E_BAD_STATE(submitted), E_UNKNOWN_RULE for a due that names
- *  no rule of kind `due`. */
+ *  no rule of kind `due`. With stages = "any", E_INVALID_ARGUMENT for a new name with
+ *  a control character or a byte that is not UTF-8. */
 WARDEN_API int32_t warden_mark(warden_store *store, const char *flow, size_t flow_len,
                                const void *key, size_t key_len, const char *stage, size_t stage_len,
                                const warden_item_options *options, warden_result *result);
@@ -337,10 +353,10 @@ WARDEN_API int32_t warden_touch(warden_store *store, const char *flow, size_t fl
                                 const void *key, size_t key_len, const warden_item_options *options,
                                 warden_result *result);
 /** Moves the armed deadline of one rule: by_ns (relative; needs a token or a
- *  seq) or to_ns (absolute), the other WARDEN_NO_TIME. Not an event: `idle` is
- *  not armed anew. A new deadline in the past is raised at once. Answers OK or
- *  CAPPED with the deadline, CLOSED; E_UNKNOWN_ITEM, E_UNKNOWN_RULE, E_BAD_STATE
- *  if the rule is not armed. */
+ *  seq) or to_ns (absolute), the other WARDEN_NO_TIME; at most to the rule's `cap`
+ *  after the instant that armed it. Not an event: `idle` is not armed anew. A new
+ *  deadline in the past is raised at once. Answers OK or CAPPED with the deadline,
+ *  CLOSED; E_UNKNOWN_ITEM, E_UNKNOWN_RULE, E_BAD_STATE if the rule is not armed. */
 WARDEN_API int32_t warden_extend(warden_store *store, const char *flow, size_t flow_len,
                                  const void *key, size_t key_len, const char *rule, size_t rule_len,
                                  int64_t by_ns, int64_t to_ns, const warden_item_options *options,
@@ -407,8 +423,8 @@ WARDEN_API int32_t warden_get(warden_store *store, const char *flow, size_t flow
 /** One entry of a batch; offsets count from warden_batch.blob. Frozen. */
 typedef struct warden_batch_entry {
   uint32_t key_offset, key_len;
-  uint32_t arg_offset, arg_len; /* track: payload; mark: stage; complete: unused */
-  uint32_t due_first, due_count; /* slice of warden_batch.dues */
+  uint32_t arg_offset, arg_len; /* track: payload; mark: stage; complete: must be empty */
+  uint32_t due_first, due_count; /* slice of warden_batch.dues; complete: must be empty */
   uint64_t incarnation;
   uint64_t token;
   uint64_t seq;
@@ -449,7 +465,8 @@ typedef struct warden_batch {
 
 /** Runs one verb over many items of one flow, in order, each with its own
  *  result; with a log, one wait for all. An entry that points outside the blob
- *  refuses the whole batch (E_INVALID_ARGUMENT) before the first is run.
+ *  refuses the whole batch (E_INVALID_ARGUMENT) before the first is run; one with an
+ *  argument or dues that the verb has no use for answers that alone.
  *  Returns the number of entries whose code is not negative. last_lsn may be NULL. */
 WARDEN_API int32_t warden_batch_run(warden_store *store, uint32_t op, const warden_batch *batch,
                                     uint64_t *last_lsn);

@@ -4,7 +4,8 @@
 // a byte of it, also while another process has it open.
 //
 // Data flow: directory -> store opened read-only (the whole log is replayed, every
-// checksum looked at) -> scan, get or figures -> text or JSON.
+// checksum looked at) -> scan, get or figures -> text or JSON. show then reads the log
+// once more for what happened to its item (timeline.hpp).
 //
 // Invariants:
 //   1. Every store here is opened with mode=read-only.
@@ -21,6 +22,7 @@
 #include "cli/item_view.hpp"
 #include "cli/output.hpp"
 #include "cli/text.hpp"
+#include "cli/timeline.hpp"
 
 namespace warden::cli {
 namespace {
@@ -141,6 +143,24 @@ Result<std::string> flow_of_key(warden_store* store, const InspectOptions& optio
                                flows.empty() ? "one, or --flow for a closed one" : "--flow too"));
 }
 
+nlohmann::ordered_json shown_json(const ItemView& view) {
+  nlohmann::ordered_json out = item_json(view);
+  const bool text = first_non_text_byte(view.payload()) == view.payload().size();
+  out[text ? "payload" : "payload_hex"] = text ? std::string{view.payload()} : hex(view.payload());
+  return out;
+}
+
+// Of a closed item the store remembers how it ended, and no more.
+nlohmann::ordered_json closed_json(const std::string& flow, const std::string& key,
+                                   std::uint32_t verdict) {
+  return {{"flow", flow}, {"key", key}, {"state", "closed"}, {"verdict", verdict_name(verdict)}};
+}
+
+std::string closed_text(const std::string& flow, const std::string& key, std::uint32_t verdict) {
+  return fmt::format("flow        {}\nkey         {}\nstate       closed, {}\n", one_line(flow),
+                     one_line(key), verdict_name(verdict));
+}
+
 Result<ExitCode> show(const InspectOptions& options) {
   auto store = open_read_only(options.directory);
   if (!store.ok()) return std::move(store.failure());
@@ -156,16 +176,6 @@ Result<ExitCode> show(const InspectOptions& options) {
                       options.key.data(), options.key.size(), &item, buffer.data(), buffer.size(),
                       &need);
   }
-  if (code == WARDEN_ALREADY_DONE) {
-    emit(options.json ? json_text({{"flow", flow.value()},
-                                   {"key", options.key},
-                                   {"state", "closed"},
-                                   {"verdict", verdict_name(item.verdict)}})
-                      : fmt::format("flow        {}\nkey         {}\nstate       closed, {}\n",
-                                    one_line(flow.value()), one_line(options.key),
-                                    verdict_name(item.verdict)));
-    return ExitCode::ok;
-  }
   if (code == WARDEN_E_UNKNOWN_ITEM || code == WARDEN_E_UNKNOWN_FLOW) {
     return bad_input(
         fmt::format("{}: flow {} has no item {}; expected one that is open or closed "
@@ -173,15 +183,21 @@ Result<ExitCode> show(const InspectOptions& options) {
                     options.directory, in_quotes(flow.value()), in_quotes(options.key)));
   }
   if (code < 0) return engine_failure("reading the item", code);
+  // A completion that came first has no incarnation, and nothing happened before it.
+  auto moments = item.incarnation == 0 ? Result<std::vector<Moment>>{std::vector<Moment>{}}
+                                       : read_timeline(options.directory, item.incarnation);
+  if (!moments.ok()) return std::move(moments.failure());
+  const bool closed = code == WARDEN_ALREADY_DONE;
   const ItemView view{item, buffer};
-  if (!options.json) {
-    emit(item_text(view));
-    return ExitCode::ok;
+  if (options.json) {
+    nlohmann::ordered_json out =
+        closed ? closed_json(flow.value(), options.key, item.verdict) : shown_json(view);
+    out["timeline"] = timeline_json(moments.value());
+    emit(json_text(out));
+  } else {
+    emit((closed ? closed_text(flow.value(), options.key, item.verdict) : item_text(view)) +
+         timeline_text(moments.value()));
   }
-  nlohmann::ordered_json out = item_json(view);
-  const bool text = first_non_text_byte(view.payload()) == view.payload().size();
-  out[text ? "payload" : "payload_hex"] = text ? std::string{view.payload()} : hex(view.payload());
-  emit(json_text(out));
   return ExitCode::ok;
 }
 
@@ -262,7 +278,8 @@ void add_inspect(CLI::App& app, Command& chosen) {
   ls->callback([ls_options, &chosen] { chosen = [ls_options] { return list(*ls_options); }; });
 
   const auto show_options = std::make_shared<InspectOptions>();
-  CLI::App* one = add(app, "show", "Show one item: status, deadlines, payload", show_options);
+  CLI::App* one =
+      add(app, "show", "Show one item: status, deadlines, payload, timeline", show_options);
   one->add_option("KEY", show_options->key, "Key of the item")->required();
   one->add_option("--flow", show_options->flow, "Its flow; needed if several have the key");
   one->callback(

@@ -138,6 +138,14 @@ Result<std::uint32_t> Loader::intern_stage(std::string_view text) {
     return at_row(
         fmt::format("stage has {} bytes; expected 1 to {}", text.size(), kStageMostBytes));
   }
+  // That it is UTF-8 is known of the whole file.
+  const auto control = std::find_if(text.begin(), text.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+  });
+  if (control != text.end()) {
+    return at_row(fmt::format("stage {} has a control character at byte {}; expected none",
+                              in_quotes(text), control - text.begin()));
+  }
   const auto number = static_cast<std::uint32_t>(log_.stages.size());
   const auto [place, is_new] = stage_numbers_.try_emplace(std::string{text}, number);
   if (is_new) {

@@ -37,6 +37,38 @@ Code Store::settle_batch(Durability wanted, Lsn last, Result& r) noexcept {
   return settle(Code::ok, o, after, r);
 }
 
+// Hints only: another thread may change what was seen as soon as its lock is free.
+void Store::prefetch_items(Op op, std::span<const Hash128> hashes) noexcept {
+  std::uint32_t numbers[kGroup];
+  for (std::size_t i = 0; i < hashes.size(); ++i) {
+    index::Stripe& stripe = index_->stripe(index_->stripe_of(hashes[i]));
+    const std::lock_guard guard(stripe.lock);
+    if (op == Op::track) {
+      if (stripe.free_head != raw(ItemNo::none)) {
+        __builtin_prefetch(&index_->item(stripe.free_head), 1);
+      }
+      continue;
+    }
+    if (op == Op::complete) stripe.tombstones.prefetch_next();
+    const std::uint32_t cell =
+        stripe.cells.find(index::Index::cell_hash(hashes[i]), [](std::uint32_t) { return true; });
+    numbers[i] = index::Cells::kEmpty;
+    if (cell == index::Cells::kNotFound) continue;
+    numbers[i] = stripe.cells.number(cell);
+    if ((numbers[i] & index::Tombstones::kBit) == 0) __builtin_prefetch(&index_->item(numbers[i]));
+  }
+  for (std::size_t i = 0; i < hashes.size() && op != Op::track; ++i) {
+    if ((numbers[i] & index::Tombstones::kBit) != 0) continue;
+    const std::uint32_t number = index_->stripe_of(hashes[i]);
+    const std::lock_guard guard(index_->stripe(number).lock);
+    const index::Item& item = index_->item(numbers[i]);
+    if (item.stripe.load(std::memory_order_relaxed) != number + 1) continue;
+    __builtin_prefetch(item.blob);
+    __builtin_prefetch(reinterpret_cast<const char*>(item.blob) + 64);
+    elapsed_->prefetch(wheel::Handle{item.timer});
+  }
+}
+
 void Store::run_groups(Op op, std::string_view flow_name, std::span<BatchEntry> entries,
                        After& after) {
   const auto shared = read_lock();
@@ -52,9 +84,14 @@ void Store::run_groups(Op op, std::string_view flow_name, std::span<BatchEntry> 
       index_->stripe(index_->stripe_of(hashes[i]))
           .cells.prefetch(index::Index::cell_hash(hashes[i]));
     }
+    if (flow != nullptr) prefetch_items(op, {hashes, group.size()});
     for (std::size_t i = 0; i < group.size(); ++i) {
       BatchEntry& entry = group[i];
       entry.code = check({flow_name, entry.key}, entry.options);
+      // What a completion would have to ignore, it refuses.
+      if (op == Op::complete && (!entry.arg.empty() || entry.options.dues.count != 0)) {
+        entry.code = Code::invalid_argument;
+      }
       if (!is_error(entry.code) && flow == nullptr) entry.code = Code::unknown_flow;
       if (is_error(entry.code)) continue;
       Entry e;
@@ -67,7 +104,7 @@ void Store::run_groups(Op op, std::string_view flow_name, std::span<BatchEntry> 
       if (is_error(entry.code)) continue;
       try {
         After own;
-        look_up_hashed(e, instant(entry.options, kNoTime).elapsed);
+        look_up_hashed(e, entry.options);
         entry.code = run_one(op, e, entry, own);
         entry.result.lsn = own.lsn;
         after.notify = after.notify || own.notify;

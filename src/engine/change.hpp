@@ -42,8 +42,9 @@ Code Store::change(Entry& e, const Options& o, Result& r, After& after, Code whe
   index::Item& item = *e.item;
   after.lsn = std::max(after.lsn, item.lsn);
   after.in_memory = !is_logged(e);
-  const flow::Instant now = instant(o, item.at);
-  Draft draft(hub_, id_, flows_->version(item.flow), item);
+  FlowVersion& version = flows_->version(item.flow);
+  const flow::Instant now = instant(o, item.at, version.has_due);
+  Draft draft(hub_, id_, version, item);
   fill(r, draft);
   if (o.incarnation != 0 && o.incarnation != item.incarnation) return Code::fenced;
   if (o.seq != 0 && o.seq <= item.seq) {

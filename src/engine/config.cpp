@@ -122,4 +122,19 @@ Error Config::set(std::string_view key, std::string_view value) {
                    "segment_bytes, start, stripes or tick"};
 }
 
+Error Config::check() const {
+  // Each stripe keeps its share of dedupe_max. With a share of none, whether a key is
+  // remembered at all would be up to its hash.
+  if (dedupe_max != 0 && dedupe_max < stripes) {
+    return refuse(
+        Code::out_of_range, "dedupe_max", std::to_string(dedupe_max),
+        "0 for none at all, or at least one a stripe (stripes = " + std::to_string(stripes) + ")");
+  }
+  if (start != 0 && !manual_clock) {
+    return refuse(Code::invalid_argument, "start", std::to_string(start),
+                  "clock = manual with it; the real clock starts where it is");
+  }
+  return {};
+}
+
 }  // namespace warden::engine

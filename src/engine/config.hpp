@@ -29,6 +29,8 @@ struct Config {
 
   // Sets one key as warden_config_set documents it.
   Error set(std::string_view key, std::string_view value);
+  // What keys say together, once all are set.
+  Error check() const;
 };
 
 }  // namespace warden::engine

@@ -23,11 +23,16 @@ std::size_t most_stages(const flow::Definition& flow) noexcept {
 
 }  // namespace
 
-StageTable::StageTable(const flow::Definition& flow) : any_(flow.any_stages) {
-  const std::size_t most = std::max<std::size_t>(most_stages(flow), 4);
-  mask_ = std::bit_ceil(most * 2) - 1;
-  slots_ = std::make_unique<std::atomic<StageName*>[]>(mask_ + 1);
-  by_number_ = std::make_unique<std::atomic<StageName*>[]>(most);
+StageTable::StageTable(bool any, std::size_t most)
+    : any_(any),
+      mask_(std::bit_ceil(most * 2) - 1),
+      slots_(std::make_unique<std::atomic<StageName*>[]>(mask_ + 1)),
+      by_number_(std::make_unique<std::atomic<StageName*>[]>(most)) {}
+
+// The table stands before the first name is made: if memory runs out among them, its
+// destructor frees those that are there.
+StageTable::StageTable(const flow::Definition& flow)
+    : StageTable(flow.any_stages, std::max<std::size_t>(most_stages(flow), 4)) {
   for (const std::string& name : flow.stages) publish(make(name));
 }
 

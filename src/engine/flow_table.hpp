@@ -30,7 +30,7 @@ struct StageName {
 // stages = "any") those that come, up to flow::kMaxStages.
 class StageTable {
  public:
-  StageTable(const flow::Definition& flow);
+  explicit StageTable(const flow::Definition& flow);
   ~StageTable();
   StageTable(const StageTable&) = delete;
   StageTable& operator=(const StageTable&) = delete;
@@ -55,6 +55,7 @@ class StageTable {
   std::string_view name(flow::StageNo number) const noexcept;
 
  private:
+  StageTable(bool any, std::size_t most);  // without names
   std::size_t probe(std::uint64_t hash, std::string_view name) const noexcept;
   bool may_add(std::string_view name) const noexcept {
     return any_ && !name.empty() && name.size() <= flow::kMaxNameBytes;

@@ -191,7 +191,7 @@ void Store::keep() noexcept {
       wakeup_.sleep(kNever, kNever);
       continue;
     }
-    const flow::Instant now = time_.now();
+    const flow::Instant now = time_.now(true);
     if (!turn(now, kMaxWork)) continue;
     if (now.elapsed - looked_again >= kSecond) {
       revisit(now);

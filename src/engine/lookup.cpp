@@ -27,8 +27,8 @@ Hash128 Store::hash_of(const FlowName& flow, std::string_view key) const noexcep
   return {hash.low64, hash.high64};
 }
 
-flow::Instant Store::instant(const Options& o, Nanos at_least) const noexcept {
-  if (!time_.manual()) return time_.now();
+flow::Instant Store::instant(const Options& o, Nanos at_least, bool with_wall) const noexcept {
+  if (!time_.manual()) return time_.now(with_wall);
   const Nanos at = std::max(o.at, at_least);
   return {at, at};
 }
@@ -40,12 +40,11 @@ Code Store::look_up(const Target& target, const Options& o, Entry& e, const Need
   e.key = target.key;
   e.hash = hash_of(*e.flow, target.key);
   if (const Code code = reserve(e, need); is_error(code)) return code;
-  look_up_hashed(e, instant(o, kNoTime).elapsed);
+  look_up_hashed(e, o);
   return Code::ok;
 }
 
-void Store::look_up_hashed(Entry& e, Nanos at) {
-  const Nanos now = dedupe_now(at);
+void Store::look_up_hashed(Entry& e, const Options& o) {
   const std::uint32_t number = index_->stripe_of(e.hash);
   e.stripe = &index_->stripe(number);
   e.lock = std::unique_lock(e.stripe->lock);
@@ -64,8 +63,8 @@ void Store::look_up_hashed(Entry& e, Nanos at) {
     return;
   }
   e.stone = &e.stripe->tombstones.at(found);
-  const std::uint32_t expires = e.stone->expires_s;
-  if (expires != 0xffff'ffff && std::int64_t{expires} * kSecond < now) drop_stone(e);
+  const Nanos now = dedupe_now(instant(o, kNoTime, false).elapsed);
+  if (index::is_over(e.stone->expires_s, now)) drop_stone(e);
 }
 
 // The dedupe window is over: the key is free again.

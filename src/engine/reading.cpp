@@ -38,7 +38,7 @@ Code Store::get(const Target& target, Reading& out) {
   if (e.flow == nullptr) return Code::unknown_flow;
   e.key = target.key;
   e.hash = hash_of(*e.flow, target.key);
-  look_up_hashed(e, time_.elapsed());
+  look_up_hashed(e, o);
   if (e.stone != nullptr) {
     out = Reading{};
     out.incarnation = e.stone->incarnation;

@@ -17,11 +17,6 @@ Writer& scratch() noexcept {
 
 }  // namespace
 
-std::uint64_t Store::next_incarnation() noexcept {
-  // Steps of 1,024: tokens are incarnation + tries.
-  return incarnation_.fetch_add(1024, std::memory_order_relaxed) + 1024;
-}
-
 Code Store::reserve(Entry& e, const Need& need) noexcept {
   if (read_only_) return Code::read_only;
   const std::size_t bytes = e.flow->max_record.load(std::memory_order_relaxed) + need.extra;

@@ -14,7 +14,6 @@ void Replay::clear() noexcept {
     past.blob->unref();
   }
   past_.clear();
-  open_.clear();
   consumers_.clear();
   latest_ = anchor_ = kNoTime;
 }
@@ -22,11 +21,6 @@ void Replay::clear() noexcept {
 Error Replay::corrupt(Lsn lsn, std::string_view what) {
   return Error{Code::corrupt, "the record at LSN " + std::to_string(raw(lsn)) + " is " +
                                   std::string(what) + ": expected one that fits those before it"};
-}
-
-void Replay::reset() {
-  clear();
-  store_.forget_all();
 }
 
 Error Replay::apply(Lsn lsn, RecordType type, std::uint64_t incarnation,
@@ -38,20 +32,6 @@ Error Replay::apply(Lsn lsn, RecordType type, std::uint64_t incarnation,
         return body(lsn, incarnation, in);
       case RecordType::state:
         return state(lsn, incarnation, in);
-      case RecordType::flow: {
-        const std::string_view text = in.text();
-        return in.failed() ? corrupt(lsn, "a flow cut short")
-                           : store_.flows_->restore(text, incarnation);
-      }
-      case RecordType::stage_name: {
-        const FlowVersion* flow = store_.flows_->find_version(incarnation >> 16);
-        const std::string_view name = in.text();
-        if (flow == nullptr || in.failed()) return corrupt(lsn, "a stage of an unknown flow");
-        auto& stages = const_cast<FlowVersion*>(flow)->stages;
-        const flow::StageNo number = stages.find_or_add(name, [](flow::StageNo) {});
-        return number == (incarnation & 0xffff) ? Error{}
-                                                : corrupt(lsn, "a stage with another number");
-      }
       case RecordType::consumer:
         return consumer(incarnation, in);
       case RecordType::ack:
@@ -65,6 +45,29 @@ Error Replay::apply(Lsn lsn, RecordType type, std::uint64_t incarnation,
   } catch (const std::bad_alloc&) {
     return Error{Code::no_memory, "out of memory while the log was replayed"};
   }
+}
+
+Error Replay::apply_shared(Lsn lsn, RecordType type, std::uint64_t incarnation,
+                           std::span<const std::byte> content) {
+  try {
+    Reader in(content);
+    const std::string_view text = in.text();
+    if (in.failed()) return corrupt(lsn, "a flow or a stage cut short");
+    if (type == RecordType::flow) return store_.flows_->restore(text, incarnation);
+    const FlowVersion* flow = store_.flows_->find_version(incarnation >> 16);
+    if (flow == nullptr) return corrupt(lsn, "a stage of an unknown flow");
+    auto& stages = const_cast<FlowVersion*>(flow)->stages;
+    const flow::StageNo number = stages.find_or_add(text, [](flow::StageNo) {});
+    return number == (incarnation & 0xffff) ? Error{} : corrupt(lsn, "a stage with another number");
+  } catch (const std::bad_alloc&) {
+    return Error{Code::no_memory, "out of memory while the log was replayed"};
+  }
+}
+
+std::uint32_t Replay::find_open(std::uint64_t incarnation) const noexcept {
+  return open_.find(open_hash(incarnation), [&](std::uint32_t number) {
+    return store_.index_->item(number).incarnation == incarnation;
+  });
 }
 
 Error Replay::body(Lsn lsn, std::uint64_t incarnation, Reader& in) {
@@ -81,9 +84,10 @@ Error Replay::body(Lsn lsn, std::uint64_t incarnation, Reader& in) {
     return corrupt(lsn, "an item without its state");
   }
   const Hash128 hash = store_.hash_of(*flow->name, key);
+  if (lane_of(hash) != lane_of(incarnation)) return corrupt(lsn, "an item of another lane");
   const std::uint32_t stripe_number = store_.index_->stripe_of(hash);
   index::Stripe& stripe = store_.index_->stripe(stripe_number);
-  if (!stripe.cells.room()) throw std::bad_alloc();
+  if (!stripe.cells.room() || !open_.room()) throw std::bad_alloc();
   const ItemNo item_number = store_.index_->take(stripe);
   Blob* blob = item_number == ItemNo::none ? nullptr : Blob::make(flow->state_len, key, payload);
   if (blob == nullptr) throw std::bad_alloc();
@@ -93,7 +97,7 @@ Error Replay::body(Lsn lsn, std::uint64_t incarnation, Reader& in) {
         return (found & index::Tombstones::kBit) != 0 && stripe.tombstones.at(found).key == hash;
       });
   if (cell != index::Cells::kNotFound) {
-    stripe.tombstones.at(stripe.cells.number(cell)).erased = 1;
+    stripe.tombstones.erase(stripe.tombstones.at(stripe.cells.number(cell)));
     stripe.cells.erase(cell);
   }
   stripe.cells.put(index::Index::cell_hash(hash), raw(item_number));
@@ -105,7 +109,7 @@ Error Replay::body(Lsn lsn, std::uint64_t incarnation, Reader& in) {
   item.state = State::none;
   item.stripe.store(stripe_number + 1, std::memory_order_relaxed);
   *static_cast<Nanos*>(blob->state()) = created;
-  open_[incarnation] = raw(item_number);
+  open_.put(open_hash(incarnation), raw(item_number));
   store_.counters_.add(Counters::submitted_total);
   store_.counters_.add(Counters::blob_bytes, blob->bytes());
   put_state(item, lsn, *flow, record_);
@@ -142,17 +146,20 @@ void Replay::put_state(index::Item& item, Lsn lsn, const FlowVersion& flow,
 Error Replay::state(Lsn lsn, std::uint64_t incarnation, Reader& in) {
   const auto flow_of = [&](std::uint64_t n) { return store_.flows_->find_version(n); };
   if (!decode_state(in, flow_of, record_)) return corrupt(lsn, "a state that cannot be");
-  const auto found = open_.find(incarnation);
-  if (found == open_.end()) {
+  const std::uint32_t found = find_open(incarnation);
+  if (found == index::Cells::kNotFound) {
     return record_.state == State::closed ? bury(incarnation, record_)
                                           : corrupt(lsn, "a state of an unknown item");
   }
-  const std::uint32_t number = found->second;
+  const std::uint32_t number = open_.number(found);
   index::Item& item = store_.index_->item(number);
   const FlowVersion& flow = store_.flows_->version(record_.flow);
   if (item.flow != record_.flow) return corrupt(lsn, "a state of another flow");
   raise(lsn, incarnation, flow, item.blob, record_);
-  if (record_.state == State::closed) return close(lsn, incarnation, number, record_);
+  if (record_.state == State::closed) {
+    open_.erase(found);
+    return close(lsn, incarnation, number, record_);
+  }
   put_state(item, lsn, flow, record_);
   return {};
 }
@@ -187,7 +194,6 @@ Error Replay::close(Lsn lsn, std::uint64_t incarnation, std::uint32_t number,
   }
   item.blob->unref();
   store_.index_->give_back(stripe, ItemNo{number});
-  open_.erase(incarnation);
   return bury(incarnation, record);
 }
 
@@ -303,85 +309,6 @@ void Replay::forget(std::unordered_map<std::uint64_t, Past>::iterator past) {
   for (Owed& owed : past->second.owed) owed.alert.blob->unref();
   past->second.blob->unref();
   past_.erase(past);
-}
-
-Error Replay::finish() {
-  try {
-    if (Error error = restore_alerts()) return error;
-    return restore_timers();
-  } catch (const std::bad_alloc&) {
-    return Error{Code::no_memory, "out of memory while the log was replayed"};
-  }
-}
-
-Error Replay::restore_alerts() {
-  std::unordered_map<std::uint64_t, alert::ConsumerRef> consumers;
-  for (const auto& [number, record] : consumers_) {
-    alert::ConsumerOptions options = record.options;
-    options.start = alert::Start::now;  // what it is owed is put back one by one
-    if (Error error = store_.hub_.open(record.name, &options, consumers[number])) return error;
-    store_.consumers_.restore(record.name, number);
-  }
-  std::vector<const Past*> in_order;
-  for (const auto& [incarnation, past] : past_) in_order.push_back(&past);
-  std::sort(in_order.begin(), in_order.end(), [](const Past* a, const Past* b) {
-    return a->owed.front().alert.lsn < b->owed.front().alert.lsn;
-  });
-  for (const Past* past : in_order) {
-    if (Error error = restore_past(*past, consumers)) return error;
-  }
-  return {};
-}
-
-Error Replay::restore_past(const Past& past,
-                           const std::unordered_map<std::uint64_t, alert::ConsumerRef>& consumers) {
-  for (const Owed& owed : past.owed) {
-    for (const std::uint64_t told : owed.told) {
-      const Code code = store_.hub_.restore_told(*consumers.at(told), owed.alert);
-      if (is_error(code)) return Error{code, "cannot put an alert back"};
-    }
-    std::vector<alert::Consumer*> holders;
-    for (const std::uint64_t holder : owed.holders) holders.push_back(consumers.at(holder).get());
-    if (holders.empty() && !owed.unclaimed) continue;
-    alert::Alert* one = store_.hub_.make();
-    if (one == nullptr) throw std::bad_alloc();
-    const alert::Hooks hooks = one->hooks;
-    *one = owed.alert;
-    one->hooks = hooks;
-    one->blob->ref();
-    const Code code = store_.hub_.restore(one, holders);
-    if (is_error(code)) {
-      store_.hub_.discard(one);
-      return Error{code, "cannot put an alert back"};
-    }
-  }
-  if (!past.closed) return {};
-  alert::Alert* closing = store_.hub_.make();
-  if (closing == nullptr) throw std::bad_alloc();
-  const alert::Hooks hooks = closing->hooks;
-  *closing = past.closing;
-  closing->hooks = hooks;
-  closing->blob = past.blob;
-  past.blob->ref();
-  store_.hub_.push_closed(closing);
-  return {};
-}
-
-Error Replay::restore_timers() {
-  for (const auto& [incarnation, number] : open_) {
-    index::Item& item = store_.index_->item(number);
-    FlowVersion& flow = store_.flows_->version(item.flow);
-    Draft draft(store_.hub_, store_.id_, flow, item);
-    Store::Timers timers;
-    Store::After after;
-    const Code code = store_.set_timers(number, draft, 0, timers, after);
-    if (is_error(code)) return Error{code, "cannot set the timer of a recovered item"};
-    item.timer = timers.elapsed;
-    if (flow.has_due) {
-      std::memcpy(static_cast<char*>(item.blob->state()) + 8, &timers.wall, sizeof timers.wall);
-    }
-  }
-  return {};
 }
 
 }  // namespace warden::engine

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // From the log's records back to a store: flows, items, tombstones, consumers, and
-// the alerts that somebody still has to acknowledge. Records come in order of LSN
-// from one thread, before any other can see the store, so nothing is locked; timers
-// and the hub come last, when all is known.
+// the alerts that somebody still has to acknowledge. One Replay takes the records of
+// some lanes in order of LSN, from one thread; there may be several, one a group of
+// lanes (replay_crew.hpp). They share no stripe and no item, so nothing is locked;
+// timers and the hub come last, when all is known.
 //
 // What an alert is owed to: every consumer that was there when it was raised and
 // wants it, or the first to come if there was none, until an ACK record names it.
@@ -14,32 +15,21 @@
 //   1. A record that does not fit what came before it is corruption, told by its
 //      LSN; nothing is guessed.
 //   2. Applying a record a second time changes nothing.
+//   3. A record about an item goes to the Replay of its lane; consumers, acks and
+//      anchors to all of them; flows and stages to one, while the others rest.
 #pragma once
 
 #include <map>
 #include <unordered_map>
 
+#include "engine/incarnation.hpp"
 #include "engine/records.hpp"
 #include "engine/store.hpp"
 
 namespace warden::engine {
 
-class Replay final : public log::ReplaySink {
+class Replay {
  public:
-  explicit Replay(Store& store) noexcept : store_(store) {}
-  ~Replay() override { clear(); }
-
-  void begin(const log::Uuid& uuid) override { store_.adopt(uuid); }
-  Error apply(Lsn lsn, log::RecordType type, std::uint64_t incarnation,
-              std::span<const std::byte> content) override;
-  void reset() override;
-
-  // After the last record: consumers, alerts and timers. Engine time is set.
-  Error finish();
-  Nanos latest() const noexcept { return latest_; }
-  Nanos anchor() const noexcept { return anchor_; }
-
- private:
   // An alert, and the numbers of the consumers that must have it or have had it.
   struct Owed {
     alert::Alert alert;
@@ -55,7 +45,29 @@ class Replay final : public log::ReplaySink {
     alert::Alert closing;
   };
 
+  explicit Replay(Store& store) noexcept : store_(store) {}
+  ~Replay() { clear(); }
+  Replay(const Replay&) = delete;
+  Replay& operator=(const Replay&) = delete;
+
+  Error apply(Lsn lsn, log::RecordType type, std::uint64_t incarnation,
+              std::span<const std::byte> content);
+  // A flow or the name of a stage: changes what every Replay reads.
+  Error apply_shared(Lsn lsn, log::RecordType type, std::uint64_t incarnation,
+                     std::span<const std::byte> content);
+
+  // What is left after the last record.
+  const std::unordered_map<std::uint64_t, Past>& pasts() const noexcept { return past_; }
+  const std::map<std::uint64_t, ConsumerRecord>& consumers() const noexcept { return consumers_; }
+  Nanos latest() const noexcept { return latest_; }
+  Nanos anchor() const noexcept { return anchor_; }
+
+ private:
   void clear() noexcept;
+  static std::uint32_t open_hash(std::uint64_t incarnation) noexcept {
+    return static_cast<std::uint32_t>(((incarnation >> 10) * 0x9e37'79b9'7f4a'7c15) >> 32);
+  }
+  std::uint32_t find_open(std::uint64_t incarnation) const noexcept;
   Error body(Lsn lsn, std::uint64_t incarnation, Reader& in);
   Error state(Lsn lsn, std::uint64_t incarnation, Reader& in);
   Error close(Lsn lsn, std::uint64_t incarnation, std::uint32_t number, const StateRecord& record);
@@ -67,16 +79,12 @@ class Replay final : public log::ReplaySink {
              const StateRecord& record);
   void put_state(index::Item& item, Lsn lsn, const FlowVersion& flow, const StateRecord& record);
   bool wants(std::uint64_t consumer, const alert::Alert& alert) const;
-  Error restore_alerts();
-  Error restore_past(const Past& past,
-                     const std::unordered_map<std::uint64_t, alert::ConsumerRef>& consumers);
-  Error restore_timers();
   void forget(std::unordered_map<std::uint64_t, Past>::iterator past);
   static Error corrupt(Lsn lsn, std::string_view what);
 
   Store& store_;
-  StateRecord record_;                                     // of the record at hand
-  std::unordered_map<std::uint64_t, std::uint32_t> open_;  // incarnation -> item number
+  StateRecord record_;  // of the record at hand
+  index::Cells open_;   // incarnation -> number of an item that is not closed
   std::unordered_map<std::uint64_t, Past> past_;
   std::map<std::uint64_t, ConsumerRecord> consumers_;
   Nanos latest_ = kNoTime;

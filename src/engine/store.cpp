@@ -6,7 +6,8 @@
 #include <sys/random.h>
 
 #include "engine/fork_guard.hpp"
-#include "engine/replay.hpp"
+#include "engine/replay_crew.hpp"
+#include "flow/text.hpp"
 #include "io/posix_disk.hpp"
 
 namespace warden::engine {
@@ -64,6 +65,7 @@ Error Store::open(const char* path, const Config& given, std::unique_ptr<Store>&
     return Error{Code::invalid_argument,
                  "config: mode = read-only and hold = true need a path, expected one"};
   }
+  if (Error error = config.check()) return error;
   std::unique_ptr<Store> store(new Store(config));
   if (!store->make_parts() || !store->durable_bell_.open()) {
     return Error{Code::no_memory, "out of memory while opening a store"};
@@ -79,7 +81,7 @@ Error Store::open(const char* path, const Config& given, std::unique_ptr<Store>&
 }
 
 Error Store::open_log(const char* path) {
-  Replay replay(*this);
+  ReplayCrew replay(*this);
   disk_ = io::make_real_disk(config_.backend);
   if (disk_ == nullptr) return Error{Code::no_memory, "out of memory while opening a store"};
   log::Options options;
@@ -88,7 +90,7 @@ Error Store::open_log(const char* path) {
   std::unique_ptr<log::Log> opened;
   if (Error error = log::Log::open(*disk_, path, options, replay, opened)) return error;
   adopt(opened->uuid());
-  incarnation_.store(std::uint64_t{opened->epoch()} << 44, std::memory_order_relaxed);
+  incarnations_.begin(opened->epoch());
   time_.go_on_from(std::max(replay.anchor(), config_.manual_clock ? kNoTime : replay.latest()));
   // What is replayed is durable, whatever the log calls it.
   hub_.set_durable(opened->durable());
@@ -154,6 +156,11 @@ Error Store::open_consumer(std::string_view name, const alert::ConsumerOptions* 
   if (read_only_) {
     return Error{Code::read_only,
                  "consumer: this store is open read-only; alerts go to its writer"};
+  }
+  if (const std::size_t bad = flow::find_unprintable(name); bad != std::string_view::npos) {
+    return Error{Code::invalid_argument, "consumer: byte " + std::to_string(bad) +
+                                             " of the name is a control character or not UTF-8; "
+                                             "expected 1..255 bytes of printable UTF-8"};
   }
   return consumers_.open(hub_, name, options, consumer);
 }

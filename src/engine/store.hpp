@@ -29,6 +29,7 @@
 #include "engine/draft.hpp"
 #include "engine/durable_bell.hpp"
 #include "engine/flow_table.hpp"
+#include "engine/incarnation.hpp"
 #include "engine/near_list.hpp"
 #include "engine/reading.hpp"
 #include "engine/recorder.hpp"
@@ -154,6 +155,7 @@ class Store {
 
   explicit Store(const Config& config) noexcept;
   friend class Replay;
+  friend class ReplayCrew;
   Error open_log(const char* path);
   Error start_keeper();
   void adopt(const Hash128& uuid) noexcept;
@@ -164,14 +166,14 @@ class Store {
   Code check(const Target& target, const Options& o) const noexcept;
   Hash128 hash_of(const FlowName& flow, std::string_view key) const noexcept;
   Code look_up(const Target& target, const Options& o, Entry& e, const Need& need);
-  void look_up_hashed(Entry& e, Nanos at);
+  void look_up_hashed(Entry& e, const Options& o);
   // Dedupe windows begin and end by the later of the event's instant and the clock:
   // on a manual clock, items may live far apart, and one does not end another's.
   Nanos dedupe_now(Nanos at) const noexcept {
     return time_.manual() ? std::max(at, time_.elapsed()) : at;
   }
   void drop_stone(Entry& e) noexcept;
-  flow::Instant instant(const Options& o, Nanos at_least) const noexcept;
+  flow::Instant instant(const Options& o, Nanos at_least, bool with_wall) const noexcept;
   // recording.cpp
   Code reserve(Entry& e, const Need& need) noexcept;
   Lsn record(Entry& e, const Draft& draft) noexcept;
@@ -180,7 +182,6 @@ class Store {
   Code settle(Code code, const Options& o, const After& after, Result& r) noexcept;
   Code opened(Lsn lsn, Nanos timeout) noexcept;
   flow::StageNo stage_number(Entry& e, FlowVersion& flow, std::string_view stage);
-  std::uint64_t next_incarnation() noexcept;
 
   // The advance lock, shared, on a manual clock; nothing on the real one.
   std::shared_lock<std::shared_mutex> read_lock() {
@@ -214,6 +215,7 @@ class Store {
   template <class Apply>
   Code change(Entry& e, const Options& o, Result& r, After& after, Code when_closed, Apply&& apply);
   void run_groups(Op op, std::string_view flow, std::span<BatchEntry> entries, After& after);
+  void prefetch_items(Op op, std::span<const Hash128> hashes) noexcept;
   Code run_one(Op op, Entry& e, BatchEntry& entry, After& after);
   // Nothing is raised while the store is held.
   void pass(Draft& draft, flow::Instant now, bool after_event = false) {
@@ -259,9 +261,7 @@ class Store {
   std::shared_mutex advance_;
   DurableBell durable_bell_;
   Consumers consumers_;
-  // Number of the next incarnation: any thread, relaxed, only unique. Counts from
-  // epoch << 44 on, so no opening repeats another's.
-  std::atomic<std::uint64_t> incarnation_{0};
+  Incarnations incarnations_;
   // Everything is accepted, nothing fires. Cleared once, by release_hold, which then
   // wakes the keeper.
   std::atomic<bool> held_{false};

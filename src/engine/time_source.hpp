@@ -23,12 +23,11 @@ class TimeSource {
 
   bool manual() const noexcept { return manual_; }
 
-  flow::Instant now() const noexcept {
-    if (manual_) {
-      const Nanos now = now_.load(std::memory_order_acquire);
-      return {now, now};
-    }
-    return {read(CLOCK_BOOTTIME) + offset_, read(CLOCK_REALTIME)};
+  // with_wall: for flows with dues; otherwise one clock less is read, and `wall` is
+  // the elapsed time too.
+  flow::Instant now(bool with_wall) const noexcept {
+    const Nanos now = elapsed();
+    return {now, with_wall && !manual_ ? read(CLOCK_REALTIME) : now};
   }
   Nanos elapsed() const noexcept {
     return manual_ ? now_.load(std::memory_order_acquire) : read(CLOCK_BOOTTIME) + offset_;

@@ -176,7 +176,8 @@ Code Store::bury_early(Entry& e, Nanos at, After& after) {
   for (int zero = 0; zero < 4; ++zero) content.varint(0);
   content.hash(e.hash);
   content.varint(0);
-  after.lsn = recorder_.append(e.room, log::RecordType::state, next_incarnation(), content.bytes());
+  after.lsn =
+      recorder_.append(e.room, log::RecordType::state, incarnations_.next(e.hash), content.bytes());
   const std::uint32_t number = stripe.tombstones.next_number();
   stripe.tombstones.push({e.hash, 0, index::coarse_expiry(add_sat(now, flow->def.dedupe)),
                           raw(Verdict::done), 1, 0, 0});
@@ -192,10 +193,8 @@ bool Store::trim_tombstones(index::Stripe& stripe, Nanos now) noexcept {
   const std::uint64_t share = config_.dedupe_max / index_->stripes() +
                               (which < config_.dedupe_max % index_->stripes() ? 1 : 0);
   while (!stripe.tombstones.empty()) {
+    if (!stripe.tombstones.oldest_over(now) && stripe.tombstones.count() < share) return true;
     const index::Tombstone& oldest = stripe.tombstones.oldest();
-    const bool over =
-        oldest.expires_s != 0xffff'ffff && std::int64_t{oldest.expires_s} * kSecond < now;
-    if (oldest.erased == 0 && !over && stripe.tombstones.count() < share) return true;
     if (oldest.erased == 0) {
       const std::uint32_t number = stripe.tombstones.oldest_number();
       const std::uint32_t cell =

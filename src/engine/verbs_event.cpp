@@ -2,6 +2,7 @@
 //
 // Verbs on an item under way, and those that close it.
 #include "engine/change.hpp"
+#include "flow/text.hpp"
 
 namespace warden::engine {
 
@@ -13,7 +14,11 @@ Code Store::mark_in(Entry& e, std::string_view stage, const Options& o, Result& 
     if (draft.state != State::live) return Code::bad_state;
     // Before the stage: a refused mark leaves no name of a stage behind.
     if (const Code code = check_dues(draft.flow, o); is_error(code)) return code;
-    const flow::StageNo number = stage_number(e, draft.flow, stage);
+    flow::StageNo number = draft.flow.stages.find(stage);
+    if (number == flow::kNoStage && draft.flow.def.any_stages) {
+      if (flow::find_unprintable(stage) != std::string_view::npos) return Code::invalid_argument;
+      number = stage_number(e, draft.flow, stage);
+    }
     if (number == flow::kNoStage) return Code::unknown_stage;
     draft.mark(number, now);
     if (const Code code = give_dues(draft, o, now); is_error(code)) return code;
@@ -83,21 +88,21 @@ Code Store::extend(const Target& target, std::string_view rule, Nanos by, Nanos 
 
 Code Store::close_in(Entry& e, Verdict verdict, const Options& o, Result& r, After& after) {
   if (e.item == nullptr && e.stone == nullptr && verdict == Verdict::done && o.allow_early) {
-    const Code code = bury_early(e, instant(o, kNoTime).elapsed, after);
+    // Who knows an incarnation or a token means an item that is gone, not one to come.
+    if (o.incarnation != 0 || o.token != 0) return Code::fenced;
+    const Code code = bury_early(e, instant(o, kNoTime, false).elapsed, after);
     if (is_error(code)) return code;
     r.state = State::closed;
     r.verdict = Verdict::done;
     return code;
   }
   return change(e, o, r, after, Code::already_done, [&](Draft& draft, flow::Instant now) {
-    const Nanos missed = draft.state == State::live
-                             ? flow::earliest_missed(draft.flow.def, draft.slots(), now)
-                             : kNoTime;
+    const Nanos late =
+        draft.state == State::live ? flow::lateness(draft.flow.def, draft.slots(), now) : 0;
     draft.close(verdict, now);
     if (verdict != Verdict::done) return Code::ok;
-    if (missed == kNoTime) return Code::on_time;
-    r.late = now.elapsed - missed;
-    return Code::late;
+    r.late = late;
+    return late == 0 ? Code::on_time : Code::late;
   });
 }
 

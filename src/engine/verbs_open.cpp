@@ -73,8 +73,8 @@ Code Store::create(Entry& e, std::string_view payload, const Options& o, bool ex
   fresh.blob = Blob::make(flow.state_len, e.key, payload);
   if (fresh.blob == nullptr) return Code::no_memory;
 
-  const std::uint64_t incarnation = next_incarnation();
-  const flow::Instant now = instant(o, kNoTime);
+  const std::uint64_t incarnation = incarnations_.next(e.hash);
+  const auto now = instant(o, kNoTime, flow.has_due);
   Draft draft(hub_, id_, flow, fresh.blob, incarnation);
   draft.created() = now.elapsed;
   draft.at = now.elapsed;

@@ -78,15 +78,13 @@ std::uint32_t overdue(const Definition& flow, const RuleSlot* slots) noexcept {
   return count;
 }
 
-Nanos earliest_missed(const Definition& flow, const RuleSlot* slots, Instant now) noexcept {
-  Nanos first = kNever;
+Nanos lateness(const Definition& flow, const RuleSlot* slots, Instant now) noexcept {
+  Nanos late = 0;
   for (std::size_t r = 0; r < flow.rules.size(); ++r) {
     if (slots[r].status != RuleStatus::armed) continue;
-    if (slots[r].deadline < now_of(flow.rules[r], now)) {
-      first = std::min(first, slots[r].deadline);
-    }
+    late = std::max(late, add_sat(now_of(flow.rules[r], now), -slots[r].deadline));
   }
-  return first == kNever ? kNoTime : first;
+  return late;
 }
 
 void start(Subject& item, Instant now) noexcept {

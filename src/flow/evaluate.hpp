@@ -84,8 +84,9 @@ Nanos earliest(const Definition& flow, const RuleSlot* slots, bool wall) noexcep
 Nanos earliest_deadline(const Definition& flow, const RuleSlot* slots) noexcept;
 // Rules breached and not met.
 std::uint32_t overdue(const Definition& flow, const RuleSlot* slots) noexcept;
-// The earliest passed deadline of an armed rule at `now`; kNoTime if none.
-Nanos earliest_missed(const Definition& flow, const RuleSlot* slots, Instant now) noexcept;
+// How long ago the earliest missed deadline of an armed rule was, by that rule's own
+// clock; 0 if none has passed.
+Nanos lateness(const Definition& flow, const RuleSlot* slots, Instant now) noexcept;
 
 // Collects the levels reached; `emit(const Reached&)` in ascending order of instant.
 template <class Emit>

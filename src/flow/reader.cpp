@@ -55,10 +55,7 @@ Error read_name(const Value& value, std::string_view what, std::string& out) {
     return refuse(value.at, std::string(what) + " has " + std::to_string(name.size()) +
                                 " bytes; expected 1 to " + std::to_string(kMaxNameBytes));
   }
-  const bool control = std::any_of(name.begin(), name.end(), [](char c) {
-    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-  });
-  if (control || find_bad_utf8(name) != std::string::npos) {
+  if (find_unprintable(name) != std::string::npos) {
     return refuse(value.at, std::string(what) + " holds a control character: " + in_quotes(name) +
                                 "; expected printable UTF-8");
   }

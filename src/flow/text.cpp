@@ -125,6 +125,15 @@ std::size_t find_bad_utf8(std::string_view text) noexcept {
   return std::string_view::npos;
 }
 
+std::size_t find_unprintable(std::string_view name) noexcept {
+  for (std::size_t i = 0; i < name.size();) {
+    const std::size_t length = sequence_length(name, i);
+    if (length == 0 || byte_at(name, i) < 0x20 || byte_at(name, i) == 0x7f) return i;
+    i += length;
+  }
+  return std::string_view::npos;
+}
+
 Error check_text(std::string_view text) {
   if (text.size() > kMaxTextBytes) {
     Error error =

@@ -35,6 +35,10 @@ Position position_of(std::string_view text, std::size_t offset) noexcept;
 // (overlong forms and surrogates are not), or npos.
 std::size_t find_bad_utf8(std::string_view text) noexcept;
 
+// Offset of the first byte that a name may not hold: of a control character, or not
+// well-formed UTF-8; or npos.
+std::size_t find_unprintable(std::string_view name) noexcept;
+
 // Refuses what is not text (too long, a NUL, not UTF-8), and what check_structure
 // refuses.
 Error check_text(std::string_view text);

@@ -32,6 +32,10 @@ constexpr std::uint32_t coarse_expiry(Nanos at) noexcept {
   return seconds >= 0xffff'ffff ? 0xffff'ffff : static_cast<std::uint32_t>(seconds);
 }
 
+constexpr bool is_over(std::uint32_t expires_s, Nanos now) noexcept {
+  return expires_s != 0xffff'ffff && std::int64_t{expires_s} * kSecond < now;
+}
+
 class Tombstones {
  public:
   static constexpr std::uint32_t kBit = 0x8000'0000;  // a cell's number is a tombstone's
@@ -48,9 +52,15 @@ class Tombstones {
   bool room() noexcept { return count_ < capacity_ || grow(); }
 
   void push(const Tombstone& stone) noexcept {
+    if (count_ == 0) oldest_expires_s_ = stone.expires_s;
     ring_[slot(tail_)] = stone;
     tail_ = successor(tail_);
     ++count_;
+  }
+
+  // Fetches the place of the next push.
+  void prefetch_next() const noexcept {
+    if (capacity_ != 0) __builtin_prefetch(&ring_[slot(tail_)], 1);
   }
 
   Tombstone& at(std::uint32_t number) noexcept { return ring_[slot(number & ~kBit)]; }
@@ -58,6 +68,9 @@ class Tombstones {
   std::uint32_t count() const noexcept { return count_; }  // those erased included
   std::uint32_t remembered() const noexcept { return count_ - erased_; }
   Tombstone& oldest() noexcept { return ring_[slot(head_)]; }
+  // Whether the oldest one's time is over; there must be one. Needs no look at the
+  // ring, whose oldest end is rarely in the cache.
+  bool oldest_over(Nanos now) const noexcept { return is_over(oldest_expires_s_, now); }
   std::uint32_t oldest_number() const noexcept { return kBit | head_; }
   // Its key is free again; the entry goes when it is the oldest.
   void erase(Tombstone& stone) noexcept {
@@ -68,7 +81,7 @@ class Tombstones {
   void pop() noexcept {
     erased_ -= oldest().erased;
     head_ = successor(head_);
-    --count_;
+    if (--count_ != 0) oldest_expires_s_ = oldest().expires_s;
   }
   std::uint64_t bytes() const noexcept { return std::uint64_t{capacity_} * sizeof(Tombstone); }
 
@@ -99,6 +112,7 @@ class Tombstones {
   std::uint32_t erased_ = 0;
   std::uint32_t head_ = 0;
   std::uint32_t tail_ = 0;
+  std::uint32_t oldest_expires_s_ = 0;
 };
 
 }  // namespace warden::index

@@ -44,7 +44,8 @@ class Recoverer {
     for (std::size_t i = 0; i < used_.size(); ++i) {
       if (Error error = read_segment(i)) return error;
     }
-    return check_unused();
+    if (Error error = check_unused()) return error;
+    return sink_.end();
   }
 
   Error read_one(const Uuid& uuid, const SegmentEntry& entry) {

@@ -31,6 +31,8 @@ class ReplaySink {
   // An error ends the opening with it.
   virtual Error apply(Lsn lsn, RecordType type, std::uint64_t incarnation,
                       std::span<const std::byte> content) = 0;
+  // After the last record, before the opening changes anything. An error ends it too.
+  virtual Error end() { return {}; }
   // Forget everything applied: reading beside a live writer begins anew.
   virtual void reset() {}
   virtual void progress(std::uint64_t bytes_done, std::uint64_t bytes_total) {

@@ -117,13 +117,86 @@ check "alerts into a pipe" bash -c \
   "$replay --alerts /dev/stderr 2>&1 >/dev/null | cmp expected.csv -"
 
 check "flow check" "$warden" flow check parcels.toml >flow.txt
-check "flow check names it" grep -q 'parcels' flow.txt
+cat >expected.txt <<'END'
+stages packed, sent, by "air", customs held, arrived
+close any of: arrived
+dedupe 100y
+rules 4
+
+RULE KIND ARMED BY MET BY WITHIN WARN ESCALATE SEVERITY MIN CAP
+whole total its beginning closing 10d 50% +1d warning, error, critical - -
+silence idle every event the next event 4d - - error - -
+flight stage sent, by "air" arrived, closing 2d - - error - -
+promised due an instant given arrived, closing as given - - error - -
+END
+check "flow check tells the rules" diff expected.txt <(tail -n +3 flow.txt | tr -s ' ')
+check "flow check names it" grep -qx 'flow     parcels' flow.txt
+cat >any.toml <<'END'
+[flow]
+name = "any"
+stages = "any"
+[[rule]]
+name = "r"
+kind = "total"
+to = ["a", "b"]
+within = "2h"
+warn_at = "99.5%"
+min = "5s"
+cap = "1d12h"
+[[rule]]
+name = "Köln"
+kind = "due"
+warn_at = "15m"
+END
+check "flow check of any stages" "$warden" flow check any.toml >flow.txt
+check "and of all that a rule may have" grep -qxF \
+  'r total its beginning a, b, closing 2h 99.5% - warning, error 5s 1d12h' <(tr -s ' ' <flow.txt)
+check "columns are characters" python3 -c '
+rows = open("flow.txt", encoding="utf-8").read().split("\n\n")[1].splitlines()
+column = rows[0].index("SEVERITY")
+assert all(row[column - 1] == " " and row[column:].startswith("warning") for row in rows[1:]), rows'
+check "any stages are said" grep -qx 'stages   a, b, and any other as it comes' flow.txt
+check "what closes is said" grep -qx 'closed   by complete and cancel alone' flow.txt
 check "flow check as JSON" "$warden" flow check parcels.toml --json >summary.json
 figure 's["name"]' '"parcels"'
-figure 's["stages"]' 4
-figure 's["rules"]' 4
+figure 'len(s["stages"])' 4
+figure 's["close"]' '["arrived"]'
+figure 's["dedupe"]' '"100y"'
+figure '[r["name"] for r in s["rules"]]' '["whole", "silence", "flight", "promised"]'
+figure '[r["kind"] for r in s["rules"]]' '["total", "idle", "stage", "due"]'
+figure 's["rules"][0]["warn_at"]' '"50%"'
+figure 's["rules"][0]["escalate"]' '["+1d"]'
+figure 's["rules"][0]["severity"]' '["warning", "error", "critical"]'
+figure 's["rules"][2]["from"]' "['sent, by \"air\"']"
+figure 's["rules"][2]["within"]' '"2d"'
+figure 's["rules"][3]["within"]' None
 figure 's["any_stages"]' False
 figure 'len(s["version"])' 32
+
+# shellcheck disable=SC2086
+check "replay into a store" $replay --store store --alerts stored.csv >/dev/null
+cat >expected.txt <<'END'
+timeline
+ 2024-05-02T08:00:00Z track whole until 2024-05-12T08:00:00Z, silence until 2024-05-06T08:00:00Z
+ 2024-05-02T08:00:00Z mark packed
+ 2024-05-02T09:00:00.000001Z mark customs held
+ 2024-05-06T09:00:00.000001Z BREACH silence error, at customs held, noticed 2024-05-20T00:00:00Z
+ 2024-05-07T08:00:00Z WARN whole warning, at customs held, noticed 2024-05-20T00:00:00Z
+ 2024-05-12T08:00:00Z BREACH whole error, at customs held, noticed 2024-05-20T00:00:00Z
+ 2024-05-13T08:00:00Z ESCALATION 1 whole critical, at customs held, noticed 2024-05-20T00:00:00Z
+ - BREACH silence acknowledged by replay
+ - WARN whole acknowledged by replay
+ - BREACH whole acknowledged by replay
+ - ESCALATION 1 whole acknowledged by replay
+END
+check "show of an open item" "$warden" show store p2 >shown.txt
+check "its timeline" diff expected.txt <(sed -n '/^timeline/,$p' shown.txt | tr -s ' ')
+check "show of a closed item" "$warden" show store 'p,1 Köln' --flow parcels --json >summary.json
+figure 's["verdict"]' '"done"'
+figure 's["timeline"][5]["what"]' '"mark arrived: done"'
+figure 's["timeline"][5]["at"]' '"2024-05-04T10:00:00Z"'
+figure 's["timeline"][5]["detail"]' '"flight met 21h59m59s750ms late, promised met 1d10h late"'
+figure 's["timeline"][6]["at"]' None
 
 check "version" bash -c "'$warden' --version | grep -Eq '^warden [0-9]+\.[0-9]+\.[0-9]+$'"
 for command in "" demo replay flow "flow check"; do

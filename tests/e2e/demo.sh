@@ -7,8 +7,8 @@
 #   tests/e2e/demo.sh [WARDEN]
 source "$(dirname "$0")/lib.sh"
 
-seed=${WARDEN_TEST_SEED:-$RANDOM}
-echo "WARDEN_TEST_SEED=$seed"
+seed=${WARDEN_SEED:-$RANDOM}
+echo "WARDEN_SEED=$seed"
 check "demo" "$warden" demo --seconds 4 --rate 1000 --drop 2% --seed "$seed" --json >demo.json
 cat demo.json
 check "the table adds up" python3 - <<'END'

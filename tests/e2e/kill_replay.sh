@@ -8,7 +8,7 @@
 #
 #   tests/e2e/kill_replay.sh [DATA_DIR [WARDEN]]
 #
-# WARDEN_KILLS: kills a log, 3. WARDEN_TEST_SEED: of the points, chosen and printed.
+# WARDEN_KILLS: kills a log, 3. WARDEN_SEED: of the points, chosen and printed.
 # Exit codes as of replay_all.sh: 77 without data.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -16,7 +16,7 @@ root=$(cd "$here/../.." && pwd)
 data=${1:-${WARDEN_DATA:-$root/../shared/data}}
 warden=${2:-$root/build/bin/warden}
 kills=${WARDEN_KILLS:-3}
-seed=${WARDEN_TEST_SEED:-$RANDOM}
+seed=${WARDEN_SEED:-$RANDOM}
 RANDOM=$seed
 
 if [ ! -d "$data/logs" ] || [ ! -d "$data/truth" ]; then
@@ -27,7 +27,7 @@ if [ ! -d "$data/logs" ] || [ ! -d "$data/truth" ]; then
   fi
   exit 77
 fi
-echo "WARDEN_TEST_SEED=$seed WARDEN_KILLS=$kills"
+echo "WARDEN_SEED=$seed WARDEN_KILLS=$kills"
 
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -96,7 +96,7 @@ for name in uci_incident bpic2020_permit sepsis receipt kth_sp2; do
 done
 echo "$killed of $((5 * kills)) runs were killed before they had ended"
 if [ "$failures" -ne 0 ]; then
-  echo "FAILED: $failures (WARDEN_TEST_SEED=$seed)"
+  echo "FAILED: $failures (WARDEN_SEED=$seed)"
   exit 1
 fi
 echo "every run gave the alerts that must come, each once"

@@ -55,6 +55,10 @@ class Driver {
   Told ask_model(const Ask& ask);
   Told open_item(const Ask& ask, bool begins);
   Told change(const Ask& ask, Tracked& item);
+  Told apply(const Ask& ask, Tracked& item, const View& now);
+  Told extend(const Ask& ask, Tracked& item, const View& now);
+  static Told refuse(const Tracked& item, std::int32_t code);
+  static std::int32_t when_closed(Ask::Verb verb);
   Told accept(Tracked& item, const Event& event, const Ask& ask, std::int32_t code);
   std::int32_t check_dues(const FlowDef& flow, const std::vector<Due>& dues) const;
   bool remembered(const Name& name, Nanos at);

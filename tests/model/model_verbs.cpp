@@ -101,37 +101,50 @@ Driver::Told Driver::open_item(const Ask& ask, bool begins) {
   return told;
 }
 
-Driver::Told Driver::change(const Ask& ask, Tracked& item) {
+Driver::Told Driver::refuse(const Tracked& item, std::int32_t code) {
   Told told;
   fill(told, item.view);
-  const auto answer = [&told](std::int32_t code) {
-    told.code = code;
-    return told;
-  };
+  told.code = code;
+  return told;
+}
+
+// Verbs that ask for the item's state are answered with it; the others, that it is done.
+std::int32_t Driver::when_closed(Ask::Verb verb) {
+  const bool tells_closed =
+      verb == Ask::mark || verb == Ask::touch || verb == Ask::extend_by || verb == Ask::extend_to;
+  return tells_closed ? WARDEN_CLOSED : WARDEN_ALREADY_DONE;
+}
+
+Driver::Told Driver::change(const Ask& ask, Tracked& item) {
   const With& with = ask.with;
   const bool opens = ask.verb == Ask::submit || ask.verb == Ask::track;
-  if (opens && ask.payload != item.payload) return answer(WARDEN_E_CONFLICT);
+  if (opens && ask.payload != item.payload) return refuse(item, WARDEN_E_CONFLICT);
   if (with.incarnation != 0 && with.incarnation != item.incarnation) {
-    return answer(WARDEN_E_FENCED);
+    return refuse(item, WARDEN_E_FENCED);
   }
   if (with.seq != 0 && with.seq <= item.seq) {
-    return answer(opens ? WARDEN_EXISTING : WARDEN_ALREADY);
+    return refuse(item, opens ? WARDEN_EXISTING : WARDEN_ALREADY);
   }
-  if (with.token != 0 && with.token != item.token) return answer(WARDEN_E_FENCED);
+  if (with.token != 0 && with.token != item.token) return refuse(item, WARDEN_E_FENCED);
 
   // What the item is at this event's instant, before the event.
   std::vector<Event> history = item.history;
   const Event seen{.what = Event::seen, .at = with.at};
   history.push_back(seen);
   const View now = replay(*item.flow, history);
-  const bool live = now.state == WARDEN_STATE_LIVE;
   if (now.state == WARDEN_STATE_CLOSED) {
-    const bool tells_closed = ask.verb == Ask::mark || ask.verb == Ask::touch ||
-                              ask.verb == Ask::extend_by || ask.verb == Ask::extend_to;
     Ask unspent = ask;
     unspent.with.seq = 0;
-    return accept(item, seen, unspent, tells_closed ? WARDEN_CLOSED : WARDEN_ALREADY_DONE);
+    return accept(item, seen, unspent, when_closed(ask.verb));
   }
+  return apply(ask, item, now);
+}
+
+// The event itself, on an item that is open at its instant.
+Driver::Told Driver::apply(const Ask& ask, Tracked& item, const View& now) {
+  const With& with = ask.with;
+  const bool live = now.state == WARDEN_STATE_LIVE;
+  const Event seen{.what = Event::seen, .at = with.at};
   switch (ask.verb) {
     case Ask::submit:
       return accept(item, seen, ask, WARDEN_EXISTING);
@@ -140,53 +153,56 @@ Driver::Told Driver::change(const Ask& ask, Tracked& item) {
       const bool track = ask.verb == Ask::track;
       if (live) return accept(item, seen, ask, track ? WARDEN_EXISTING : WARDEN_ALREADY_ARMED);
       if (const std::int32_t code = check_dues(*item.flow, with.dues); code < 0) {
-        return answer(code);
+        return refuse(item, code);
       }
       const Event begun{.what = Event::begun, .at = with.at, .dues = given(with)};
       return accept(item, begun, ask, track ? WARDEN_EXISTING : WARDEN_ARMED);
     }
     case Ask::mark: {
-      if (!live) return answer(WARDEN_E_BAD_STATE);
+      if (!live) return refuse(item, WARDEN_E_BAD_STATE);
       if (const std::int32_t code = check_dues(*item.flow, with.dues); code < 0) {
-        return answer(code);
+        return refuse(item, code);
       }
-      if (!item.flow->takes(ask.arg)) return answer(WARDEN_E_UNKNOWN_STAGE);
+      if (!item.flow->takes(ask.arg)) return refuse(item, WARDEN_E_UNKNOWN_STAGE);
       const Event marked{
           .what = Event::marked, .at = with.at, .name = ask.arg, .dues = given(with)};
-      told = accept(item, marked, ask, WARDEN_OK);
+      Told told = accept(item, marked, ask, WARDEN_OK);
       if (told.state == WARDEN_STATE_CLOSED) told.code = WARDEN_CLOSED;
       return told;
     }
     case Ask::touch:
-      if (!live) return answer(WARDEN_E_BAD_STATE);
+      if (!live) return refuse(item, WARDEN_E_BAD_STATE);
       return accept(item, {.what = Event::touched, .at = with.at}, ask, WARDEN_OK);
     case Ask::extend_by:
-    case Ask::extend_to: {
-      const RuleDef* rule = item.flow->find(ask.arg);
-      if (rule == nullptr) return answer(WARDEN_E_UNKNOWN_RULE);
-      if (!live) return answer(WARDEN_E_BAD_STATE);
-      const RuleState& state = now.rules[static_cast<std::size_t>(rule - item.flow->rules.data())];
-      if (!state.armed) return answer(WARDEN_E_BAD_STATE);
-      const Nanos wanted = ask.verb == Ask::extend_by ? state.deadline + ask.amount : ask.amount;
-      Nanos to = wanted;
-      if (rule->cap != 0 && wanted > state.deadline) {
-        to = std::min(wanted, std::max(state.deadline, state.first_armed + rule->cap));
-      }
-      const Event extended{.what = Event::extended, .at = with.at, .name = ask.arg, .to = to};
-      told = accept(item, extended, ask, to == wanted ? WARDEN_OK : WARDEN_CAPPED);
-      told.deadline = to;
-      return told;
-    }
+    case Ask::extend_to:
+      return extend(ask, item, now);
     case Ask::complete: {
       const Nanos missed = live ? now.earliest_missed() : kNone;
-      told = accept(item, {.what = Event::completed, .at = with.at}, ask,
-                    missed == kNone ? WARDEN_ON_TIME : WARDEN_LATE);
+      Told told = accept(item, {.what = Event::completed, .at = with.at}, ask,
+                         missed == kNone ? WARDEN_ON_TIME : WARDEN_LATE);
       if (missed != kNone) told.late = now.own - missed;
       return told;
     }
     case Ask::cancel:
       return accept(item, {.what = Event::cancelled, .at = with.at}, ask, WARDEN_OK);
   }
+  return {};
+}
+
+Driver::Told Driver::extend(const Ask& ask, Tracked& item, const View& now) {
+  const RuleDef* rule = item.flow->find(ask.arg);
+  if (rule == nullptr) return refuse(item, WARDEN_E_UNKNOWN_RULE);
+  if (now.state != WARDEN_STATE_LIVE) return refuse(item, WARDEN_E_BAD_STATE);
+  const RuleState& state = now.rules[static_cast<std::size_t>(rule - item.flow->rules.data())];
+  if (!state.armed) return refuse(item, WARDEN_E_BAD_STATE);
+  const Nanos wanted = ask.verb == Ask::extend_by ? state.deadline + ask.amount : ask.amount;
+  Nanos to = wanted;
+  if (rule->cap != 0 && wanted > state.deadline) {
+    to = std::min(wanted, std::max(state.deadline, state.first_armed + rule->cap));
+  }
+  const Event extended{.what = Event::extended, .at = ask.with.at, .name = ask.arg, .to = to};
+  Told told = accept(item, extended, ask, to == wanted ? WARDEN_OK : WARDEN_CAPPED);
+  told.deadline = to;
   return told;
 }
 
@@ -202,9 +218,7 @@ Driver::Told Driver::ask_model(const Ask& ask) {
     } else if (ask.with.incarnation != 0 && ask.with.incarnation != stone.incarnation) {
       told.code = WARDEN_E_FENCED;
     } else {
-      const bool tells_closed = ask.verb == Ask::mark || ask.verb == Ask::touch ||
-                                ask.verb == Ask::extend_by || ask.verb == Ask::extend_to;
-      told.code = tells_closed ? WARDEN_CLOSED : WARDEN_ALREADY_DONE;
+      told.code = when_closed(ask.verb);
     }
     return told;
   }
@@ -213,6 +227,10 @@ Driver::Told Driver::ask_model(const Ask& ask) {
   if (opens) return open_item(ask, ask.verb == Ask::track);
   told.code = WARDEN_E_UNKNOWN_ITEM;
   if (ask.verb == Ask::complete && ask.with.allow_early) {
+    if (ask.with.incarnation != 0 || ask.with.token != 0) {
+      told.code = WARDEN_E_FENCED;
+      return told;
+    }
     told.code = WARDEN_RECORDED_EARLY;
     told.state = WARDEN_STATE_CLOSED;
     told.verdict = WARDEN_VERDICT_DONE;

@@ -7,7 +7,7 @@
 #   tests/package/package_test.sh BUILD_DIR CASE
 #
 # Cases: install (the others need its tree), files, pkgconfig_shared,
-# pkgconfig_static, cmake_c, cmake_cxx, subdirectory.
+# pkgconfig_static, pkgconfig_cxx, cmake_c, cmake_cxx, subdirectory.
 set -u
 build=$(realpath "${1:?usage: package_test.sh BUILD_DIR CASE}") || exit 2
 name=${2:?usage: package_test.sh BUILD_DIR CASE}
@@ -26,16 +26,18 @@ fail() {
 export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 unset LD_LIBRARY_PATH LIBRARY_PATH CPATH
 
+allocators="malloc|calloc|realloc|free|_Zn[wa]m|_Zd[la]Pv"
 warnings="-std=c99 -pedantic -Wall -Wextra -Werror"
 
 # Runs a client. The library allocates from mimalloc, whose shared library also holds
-# a malloc: the client must go on with its own.
+# a malloc and an operator new: the client must go on with its own. (allocations.cpp
+# looks from inside of a C++ client; this, which library each reference was bound to.)
 run_client() {
   "$1" || fail "$1: exit code $?"
   LD_DEBUG=bindings LD_BIND_NOW=1 "$1" 2>&1 >/dev/null |
-    grep -E "to [^ ]*libmimalloc.*symbol .(malloc|calloc|realloc|free)'" |
+    grep -E "to [^ ]*libmimalloc.*symbol .($allocators)[A-Za-z0-9_]*'" |
     grep -v "file [^ ]*libmimalloc[^ ]* \[[0-9]*\] to" &&
-    fail "$1: its malloc has been replaced by mimalloc's"
+    fail "$1: its malloc or operator new has been replaced by mimalloc's"
   return 0
 }
 
@@ -76,6 +78,8 @@ case $name in
     # A text that names the build would not survive on another machine.
     grep -rIlF -e "$build" -e "$source" -e "$work/first" "$prefix" &&
       fail "the files above name a folder of the build"
+    grep -rInE 'lib(uring|mimalloc|stdc\+\+)\.(a|so)' "$prefix"/lib/{cmake,pkgconfig} &&
+      fail "the lines above name a file of this machine, expected a library's name"
     soname=$(objdump -p "$prefix/lib/libwarden.so" | sed -n 's/ *SONAME *//p')
     [ "$soname" = libwarden.so.0 ] || fail "SONAME is '$soname', expected libwarden.so.0"
     objdump -p "$prefix/lib/libwarden.so" "$prefix/bin/warden" | grep -E 'R(UN)?PATH +[^$ ]' &&
@@ -100,13 +104,21 @@ case $name in
       fail "the static client needs libwarden.so"
     run_client "$work/client_static"
     ;;
+  pkgconfig_cxx)
+    cp "$source/tests/package/client.c" "$work/client.cpp"
+    libs=$(pkg-config --static --libs warden | sed 's/-lwarden\b/-l:libwarden.a/')
+    c++ -std=c++11 -Wall -Wextra -Werror $(pkg-config --cflags warden) "$work/client.cpp" \
+      "$source/tests/package/allocations.cpp" $libs -o "$work/client_cxx" ||
+      fail "does not link with: $libs"
+    run_client "$work/client_cxx"
+    ;;
   cmake_c)
     compile_with_cmake consumer uses_warden uses_warden_static -- \
       -DCMAKE_PREFIX_PATH="$prefix" -DLANGUAGES=C
     ;;
   cmake_cxx)
-    compile_with_cmake consumer uses_warden uses_warden_static uses_warden_from_cxx -- \
-      -DCMAKE_PREFIX_PATH="$prefix" "-DLANGUAGES=C;CXX"
+    compile_with_cmake consumer uses_warden uses_warden_static uses_warden_from_cxx \
+      uses_warden_static_from_cxx -- -DCMAKE_PREFIX_PATH="$prefix" "-DLANGUAGES=C;CXX"
     ;;
   subdirectory)
     launcher=$(command -v ccache)
@@ -114,6 +126,10 @@ case $name in
     compile_with_cmake subdirectory uses_warden uses_warden_static -- \
       -DWARDEN_SOURCE="$source" -DCMAKE_CXX_FLAGS_DEBUG=-O0 \
       -DCMAKE_C_COMPILER_LAUNCHER="$launcher" -DCMAKE_CXX_COMPILER_LAUNCHER="$launcher"
+    cmake --install "$work/$name" --prefix "$work/$name/installed" >/dev/null ||
+      fail "cmake --install of the project around it"
+    stray=$(find "$work/$name/installed" -type f 2>/dev/null)
+    [ -z "$stray" ] || fail "a project that only uses the library installs: $stray"
     ;;
   *)
     fail "no such case"

@@ -95,6 +95,22 @@ TEST_F(Extend, TheCapHolds) {
   EXPECT_EQ(store_.extend_to("k", "capped", 20 * kS, {.at = 3}).code, WARDEN_OK);
 }
 
+TEST_F(Extend, TheCapCountsFromTheArmingNotFromTheDeadline) {
+  const std::uint64_t token = store_.track("late", "", {.at = 1000 * kS}).r.token;
+  const Answer capped = store_.extend_by("late", "capped", kH, {.at = 1040 * kS, .token = token});
+  EXPECT_EQ(capped.code, WARDEN_CAPPED);
+  EXPECT_EQ(capped.r.deadline_ns, (1000 + 70) * kS) << "within 50 s: 20 s more, not 70 s more";
+  // A cap that is not beyond the deadline leaves extend no room forward.
+  store_.define(
+      "[flow]\nname = \"short\"\nstages = []\n[[rule]]\nname = \"d\"\nkind = \"due\"\n"
+      "cap = \"10s\"\n");
+  store_.track("k", "", {.at = 0, .dues = {{"d", 60 * kS}}});
+  const Answer stays = store_.extend_to("k", "d", 61 * kS, {.at = 1});
+  EXPECT_EQ(stays.code, WARDEN_CAPPED);
+  EXPECT_EQ(stays.r.deadline_ns, 60 * kS);
+  EXPECT_EQ(store_.extend_to("k", "d", 30 * kS, {.at = 2}).r.deadline_ns, 30 * kS);
+}
+
 TEST_F(Extend, Refusals) {
   EXPECT_EQ(store_.extend_to("nobody", "total", 5).code, WARDEN_E_UNKNOWN_ITEM);
   EXPECT_EQ(store_.extend_to("k", "nosuch", 5).code, WARDEN_E_UNKNOWN_RULE);

@@ -121,6 +121,8 @@ TEST(EventLog, RefusesBadRowsAtTheirLine) {
                "case_id has 513 bytes");
   expect_fault(fault(good + "k," + std::string(256, 's') + ",1970-01-01T00:00:00Z,2,\n"), "3",
                "stage has 256 bytes");
+  expect_fault(fault(good + "k,\"a\tb\",1970-01-01T00:00:00Z,2,\n"), "3",
+               "stage 'a\\x09b' has a control character at byte 1; expected none");
   expect_fault(fault(good + "k,\"s,1970-01-01T00:00:00Z,2,\n"), "3", "never closed");
   expect_fault(fault(good + "k,s,1970-01-01T00:00:00Z,2,soon\n", FeedOrder::file, {{"U", "due"}}),
                "3", "due 'soon'");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Durations: what is read, what is refused and why, and that text and nanoseconds
-// go round. Random cases print their seed; WARDEN_TEST_SEED sets it.
+// go round. Random cases print their seed; WARDEN_SEED sets it.
 #include "flow/duration.hpp"
 
 #include <gtest/gtest.h>
@@ -156,8 +156,8 @@ TEST(FlowDuration, formats_the_shortest_whole_form) {
 
 TEST(FlowDuration, text_and_nanoseconds_go_round) {
   std::uint64_t seed = std::random_device{}();
-  if (const char* given = std::getenv("WARDEN_TEST_SEED")) seed = std::strtoull(given, nullptr, 10);
-  SCOPED_TRACE("WARDEN_TEST_SEED=" + std::to_string(seed));
+  if (const char* given = std::getenv("WARDEN_SEED")) seed = std::strtoull(given, nullptr, 10);
+  SCOPED_TRACE("WARDEN_SEED=" + std::to_string(seed));
   std::mt19937_64 random(seed);
   const std::vector<Nanos> units{1, kMicro, kMilli, kSecond, kMinute, kHour, kDay, kYear};
   for (int i = 0; i < 100'000; ++i) {

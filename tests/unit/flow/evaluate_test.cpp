@@ -16,8 +16,8 @@ namespace {
 class Evaluate : public ::testing::Test {
  protected:
   void define(std::string_view rules) {
-    const std::string text = "[flow]\nname = \"f\"\nstages = [\"a\", \"b\", \"c\", \"d\"]\n" +
-                             std::string(rules);
+    const std::string text =
+        "[flow]\nname = \"f\"\nstages = [\"a\", \"b\", \"c\", \"d\"]\n" + std::string(rules);
     const Error error = parse(text, flow_);
     ASSERT_FALSE(error) << error.message;
     slots_.assign(flow_.rules.size(), RuleSlot{});
@@ -177,9 +177,10 @@ TEST_F(Evaluate, DueFollowsTheWallClock) {
 
 TEST_F(Evaluate, DoneNeedsAllCloseNeedsOne) {
   Definition flow;
-  ASSERT_FALSE(parse("[flow]\nname = \"f\"\nstages = [\"a\", \"b\", \"c\"]\ndone = [\"a\", \"b\"]\n"
-                     "close = [\"c\"]\n[[rule]]\nname = \"t\"\nkind = \"total\"\nwithin = \"1s\"\n",
-                     flow));
+  ASSERT_FALSE(
+      parse("[flow]\nname = \"f\"\nstages = [\"a\", \"b\", \"c\"]\ndone = [\"a\", \"b\"]\n"
+            "close = [\"c\"]\n[[rule]]\nname = \"t\"\nkind = \"total\"\nwithin = \"1s\"\n",
+            flow));
   RuleSlot slot{};
   std::uint64_t word = 0;
   Subject item{&flow, &slot, StageSet(&word), kNoStage};
@@ -208,6 +209,32 @@ TEST_F(Evaluate, TotalWithToIsMetByIt) {
   mark("a", 50);
   pass(1000);
   EXPECT_TRUE(reached_.empty());
+}
+
+TEST_F(Evaluate, LatenessIsByEachRulesOwnClock) {
+  define(
+      "[[rule]]\nname = \"t\"\nkind = \"total\"\nwithin = \"10s\"\n"
+      "[[rule]]\nname = \"d\"\nkind = \"due\"\nto = \"b\"\n");
+  start(*item_, at(0));
+  EXPECT_EQ(lateness(flow_, slots_.data(), at(10)), 0) << "exactly at the deadline is on time";
+  EXPECT_EQ(lateness(flow_, slots_.data(), at(12)), 2 * kSecond);
+  // The wall clock was set forward by an hour: the due is measured on it, the total is not.
+  const Instant now{5 * kSecond, 3605 * kSecond};
+  ASSERT_TRUE(give_due(*item_, 1, 3600 * kSecond, at(0)));
+  EXPECT_EQ(lateness(flow_, slots_.data(), now), 5 * kSecond);
+  // Set back: elapsed time counts for the total all the same.
+  EXPECT_EQ(lateness(flow_, slots_.data(), Instant{14 * kSecond, 0}), 4 * kSecond);
+  slots_[1].deadline = kNoTime + 1;
+  EXPECT_EQ(lateness(flow_, slots_.data(), now), kNever) << "as far past as can be told";
+}
+
+TEST_F(Evaluate, ARuleBreachedAndMetIsNotLate) {
+  define("[[rule]]\nname = \"s\"\nkind = \"stage\"\nfrom = \"a\"\nto = \"b\"\nwithin = \"10s\"\n");
+  start(*item_, at(0));
+  mark("a", 1);
+  mark("b", 100);
+  EXPECT_EQ(reached_.size(), 1U) << "the breach was raised";
+  EXPECT_EQ(lateness(flow_, slots_.data(), at(200)), 0);
 }
 
 }  // namespace

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Out of memory at every allocation in turn: parse() and parse_duration() must
-// answer no_memory, leave `out` alone and leak nothing (the address sanitizer
-// watches that). This program replaces operator new, so it is one of its own.
+// Out of memory at every allocation in turn: parse(), parse_duration() and the tables
+// that a flow's version is kept in must answer no_memory, leave `out` alone and leak
+// nothing: what is allocated is counted. This program replaces operator new, so it is
+// one of its own.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <new>
 #include <string>
 
+#include "engine/flow_table.hpp"
 #include "flow/duration.hpp"
 #include "flow/parse.hpp"
 #include "support.hpp"
@@ -18,11 +20,20 @@ namespace {
 // Allocations that may still succeed; negative: no limit. Each thread its own, so
 // that the test's own machinery elsewhere is never starved.
 thread_local long allowance = -1;
+// Allocations that this thread has not given back.
+thread_local long outstanding = 0;
 
 void* allocate(std::size_t size) noexcept {
   if (allowance == 0) return nullptr;
   if (allowance > 0) --allowance;
-  return std::malloc(size == 0 ? 1 : size);
+  void* place = std::malloc(size == 0 ? 1 : size);
+  if (place != nullptr) ++outstanding;
+  return place;
+}
+
+void give_back(void* place) noexcept {
+  if (place != nullptr) --outstanding;
+  std::free(place);
 }
 
 void* allocate_or_throw(std::size_t size) {
@@ -46,16 +57,16 @@ void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
   return allocate(size);
 }
 void operator delete(void* place) noexcept {
-  std::free(place);
+  give_back(place);
 }
 void operator delete[](void* place) noexcept {
-  std::free(place);
+  give_back(place);
 }
 void operator delete(void* place, std::size_t) noexcept {
-  std::free(place);
+  give_back(place);
 }
 void operator delete[](void* place, std::size_t) noexcept {
-  std::free(place);
+  give_back(place);
 }
 
 namespace warden::flow::test {
@@ -115,6 +126,34 @@ TEST(FlowMemory, durations) {
   EXPECT_EQ(length, -1);
   EXPECT_EQ(starve([&] { return parse_duration("1h30m", length); }), 0);
   EXPECT_EQ(length, 90 * kMinute);
+}
+
+// Midway through the names, too: those made before the one that did not fit go again.
+TEST(FlowMemory, a_version_of_a_flow_is_whole_or_leaves_nothing) {
+  std::string text = "[flow]\nname = \"f\"\nstages = [";
+  for (int i = 0; i < 40; ++i) {
+    text += i == 0 ? "\"" : ", \"";
+    text += "a stage whose name is too long for the string itself " + std::to_string(i) + "\"";
+  }
+  text += "]\n";
+  Definition flow;
+  ASSERT_FALSE(parse(text, flow));
+  for (long allowed = 0;; ++allowed) {
+    const long before = outstanding;
+    bool made = false;
+    allowance = allowed;
+    try {
+      const engine::StageTable table(flow);
+      allowance = -1;
+      made = table.find(flow.stages.back()) == 39;
+    } catch (const std::bad_alloc&) {
+      allowance = -1;
+    }
+    ASSERT_EQ(outstanding, before) << "after " << allowed << " allocations";
+    if (!made) continue;
+    EXPECT_EQ(allowed, 2 + 2 * 40) << "two tables, and each name with its text";
+    break;
+  }
 }
 
 }  // namespace

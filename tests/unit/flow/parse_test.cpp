@@ -2,7 +2,7 @@
 //
 // What the golden files do not show: the version's hash, defaults, limits too large
 // for a file, and that texts made of pieces never break a promise. Random cases
-// print their seed; WARDEN_TEST_SEED sets it.
+// print their seed; WARDEN_SEED sets it.
 #include "flow/parse.hpp"
 
 #include <gtest/gtest.h>
@@ -173,8 +173,8 @@ TEST(FlowParse, any_number_of_threads_at_once) {
 // the invariants of a Definition hold or the refusal has its form.
 TEST(FlowParse, texts_of_random_pieces_keep_the_promises) {
   std::uint64_t seed = std::random_device{}();
-  if (const char* given = std::getenv("WARDEN_TEST_SEED")) seed = std::strtoull(given, nullptr, 10);
-  SCOPED_TRACE("WARDEN_TEST_SEED=" + std::to_string(seed));
+  if (const char* given = std::getenv("WARDEN_SEED")) seed = std::strtoull(given, nullptr, 10);
+  SCOPED_TRACE("WARDEN_SEED=" + std::to_string(seed));
   std::mt19937_64 random(seed);
   std::vector<std::string> lines;
   for (const std::string folder : {"/flows/valid/", "/flows/invalid/"}) {

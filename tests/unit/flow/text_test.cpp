@@ -69,6 +69,18 @@ TEST(FlowText, finds_the_first_byte_that_is_not_utf8) {
   }
 }
 
+TEST(FlowText, finds_the_first_byte_that_a_name_may_not_hold) {
+  constexpr std::size_t kAllGood = std::string_view::npos;
+  EXPECT_EQ(find_unprintable(""), kAllGood);
+  EXPECT_EQ(find_unprintable("Zürich 北京 🙂"), kAllGood);
+  EXPECT_EQ(find_unprintable("a\nb"), 1u);
+  EXPECT_EQ(find_unprintable(std::string_view("ab\0", 3)), 2u);
+  EXPECT_EQ(find_unprintable("ü\x7f"), 2u);
+  EXPECT_EQ(find_unprintable("ü\x1f"), 2u);
+  EXPECT_EQ(find_unprintable("caf\xe9"), 3u);
+  EXPECT_EQ(find_unprintable("ok\xe5\x8c"), 2u) << "cut off";
+}
+
 TEST(FlowText, positions_count_code_points_and_lines) {
   const std::string_view text =
       "a\xc3\xa4"

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the wheel does ahead of its hour and after: memory under long cancel churn, no
-// tick with much to do, an idle keeper that sleeps, memory that runs out.
+// tick with much to do, an idle keeper that sleeps.
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 
 #include <vector>
 
@@ -90,50 +89,6 @@ TEST(WheelUpkeep, ASleepingKeeperIsWokenForALargeSlotAndForGarbage) {
   wheel->end_sleep();
   while (wheel->garbage() > 5000) wheel->advance(wheel->now() + 1, 4096, kIgnore);
   EXPECT_EQ(wheel->size(), 1U);
-}
-
-TEST(WheelUpkeep, CascadedEntriesSurviveMemoryRunningOut) {
-  auto wheel = Wheel::create({.now = 0});
-  // Spread over many slots of level 1 from one of level 2: the cascade needs chunks.
-  std::vector<Tick> dues;
-  std::uint64_t made = 0;
-  rlimit before{};
-  ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
-  Random random(7);
-  for (; made < 900'000; ++made) {
-    ASSERT_EQ(wheel->schedule(65'536 + random.below(60'000), made).refusal, Refusal::none);
-  }
-  // The keeper has been about: it holds some chunks back for its cascades.
-  for (Tick tick = 1; tick <= 50; ++tick) wheel->advance(tick, 4096, kIgnore);
-  const rlimit none{1, before.rlim_max};
-  ASSERT_EQ(setrlimit(RLIMIT_AS, &none), 0);
-  // No further segment can be had: schedule until the pools are empty.
-  std::uint64_t refused = 0;
-  while (refused < 1000 && made < 3'000'000) {
-    const Scheduled answer = wheel->schedule(65'536 + random.below(60'000), made);
-    if (answer.refusal == Refusal::none) {
-      ++made;
-    } else {
-      EXPECT_EQ(answer.refusal, Refusal::no_memory);
-      ++refused;
-    }
-  }
-  std::uint64_t fired = 0;
-  std::uint64_t wrong = 0;
-  bool done = false;
-  while (!done) {
-    done = wheel
-               ->advance(130'000, 100'000,
-                         [&](Handle, Tick due, std::uint64_t) {
-                           ++fired;
-                           wrong += due != wheel->now() ? 1 : 0;
-                         })
-               .done;
-  }
-  ASSERT_EQ(setrlimit(RLIMIT_AS, &before), 0);
-  EXPECT_EQ(refused, 1000U);
-  EXPECT_EQ(fired, made);
-  EXPECT_EQ(wrong, 0U);
 }
 
 }  // namespace
