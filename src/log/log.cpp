@@ -304,7 +304,14 @@ void Log::sleep(bool committing) noexcept {
     timed_ = limit != kNever;
   }
   asleep_.store(1, std::memory_order_seq_cst);
-  const bool more = committer_->pending() && !committer_->blocked() && !committer_->failed();
+  bool more = false;
+  {
+    // Under the role too: who commits inline zeroes what it has taken, and what it has
+    // not taken must be seen here, since its publisher may have found us awake.
+    std::unique_lock<std::mutex> lock(role_, std::defer_lock);
+    if (!committing) lock.lock();
+    more = committer_->pending() && !committer_->blocked() && !committer_->failed();
+  }
   const bool stopping = !committing && stop_.load(std::memory_order_seq_cst);
   if (!more && !stopping) queue_->wait(limit);
   asleep_.store(0, std::memory_order_seq_cst);
