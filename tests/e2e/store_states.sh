@@ -122,7 +122,8 @@ for path in sorted(glob.glob(sys.argv[1] + "/wal-*"), key=lambda p: -int(p.rspli
     break
 END
 left=$("$warden" ls torn | wc -l)
-check "what stood before the tail is there: $left of $whole" test "$left" -le "$whole" -a "$left" -gt 0
+check "what stood before the tail is there: $left of $whole" \
+  test "$left" -le "$whole" -a "$left" -gt 0
 reads torn "$left"
 check "stats tells of the torn bytes" test "$(figure torn_bytes)" -gt 0
 check "verify says what they are" grep -q "none of it was ever acknowledged" verified
