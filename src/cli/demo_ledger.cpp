@@ -38,7 +38,9 @@ void DemoLedger::take_alert(const Note& note) {
   alert.known = note.known != 0;
   alert.taken_ns = note.a;
   alerts_.push_back(alert);
-  latency_.record(note.b);
+  const bool over_the_kill =
+      killed_ns_ != 0 && note.a > killed_ns_ && (back_ns_ == 0 || note.a - note.b < back_ns_);
+  (over_the_kill ? restart_latency_ : latency_).record(note.b);
 }
 
 void DemoLedger::take(const Note& note) {

@@ -30,6 +30,8 @@ class DemoLedger {
   void take(const Note& note);
   // The worker was killed at this instant: the next scan settles what was under way.
   void killed(std::int64_t now) { killed_ns_ = now; }
+  // Its successor has found all that is in the store.
+  void back(std::int64_t now) { back_ns_ = now; }
 
   Verdict judge_all() const { return judge(records_, alerts_); }
   // First number that no call of this feeder has used.
@@ -45,6 +47,9 @@ class DemoLedger {
   const std::string& example() const { return example_; }
   const Histogram& acks() const { return acks_; }
   const Histogram& latency() const { return latency_; }
+  // Of alerts whose deadline passed before the restarted worker was through its scan:
+  // nobody could have had them sooner.
+  const Histogram& restart_latency() const { return restart_latency_; }
   bool fed() const { return fed_; }
   bool scanned() const { return scanned_; }
   const Note& figures() const { return figures_; }
@@ -77,11 +82,13 @@ class DemoLedger {
   std::set<std::pair<std::uint64_t, std::uint64_t>> ids_;
   Histogram acks_;
   Histogram latency_;
+  Histogram restart_latency_;
   std::uint64_t lost_ = 0;
   std::uint64_t wrong_ = 0;
   std::uint64_t found_ = 0;
   std::uint64_t again_ = 0;
   std::int64_t killed_ns_ = 0;
+  std::int64_t back_ns_ = 0;
   bool fed_ = false;
   bool scanned_ = false;
   Note figures_;

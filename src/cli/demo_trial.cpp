@@ -218,6 +218,7 @@ Result<TrialOutcome> run_trial(const TrialOptions& options) {
     return std::move(*bad);
   }
   if (!second.pump([&] { return ledger.scanned(); })) return ended_early("after the restart");
+  ledger.back(boottime_ns());
   outcome.recovered = ledger.found();
   outcome.down_s = static_cast<double>(boottime_ns() - killed) / 1e9;
   if (!second.pump([&] { return ledger.fed(); })) return ended_early("while feeding");
@@ -238,6 +239,7 @@ Result<TrialOutcome> run_trial(const TrialOptions& options) {
   outcome.records = static_cast<std::uint64_t>(ledger.figures().c);
   outcome.verdict = ledger.judge_all();
   outcome.latency = ledger.latency();
+  outcome.restart_latency = ledger.restart_latency();
   outcome.acks = ledger.acks();
   outcome.acknowledged = ledger.acknowledged();
   outcome.lost = ledger.lost();

@@ -22,7 +22,8 @@ struct TrialOptions {
 
 struct TrialOutcome {
   Verdict verdict;
-  Histogram latency;
+  Histogram latency;          // of alerts whose deadline found the worker running
+  Histogram restart_latency;  // of those whose deadline found it dead or replaying
   Histogram acks;
   std::uint64_t recovered = 0;  // open items found after the kill
   std::uint64_t records = 0;    // replayed then
