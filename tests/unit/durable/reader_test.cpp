@@ -2,9 +2,9 @@
 //
 // Read-only opening: beside a live writer it sees a durable prefix and disturbs
 // nothing; alone it sees everything; it refuses every verb.
-#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <set>
 #include <thread>
 
 #include "on_disk.hpp"
@@ -22,13 +22,14 @@ class Reader : public OnDisk {
     return out;
   }
   // How many of stem0, stem1, ... a reader sees; it must be all up to some point.
-  static int prefix(Store& from, const char* stem) {
-    int seen = 0;
-    while (from.get_item(numbered(stem, seen)).code == WARDEN_OK) ++seen;
-    int all = 0;
-    for (const Item& one : from.scan()) all += one.key.rfind(stem, 0) == 0 ? 1 : 0;
-    EXPECT_EQ(all, seen) << "there is a hole";
-    return seen;
+  static int prefix(Store& from, const std::string& stem) {
+    std::set<int> numbers;
+    for (const Item& one : from.scan()) {
+      if (one.key.rfind(stem, 0) == 0) numbers.insert(std::stoi(one.key.substr(stem.size())));
+    }
+    const auto count = static_cast<int>(numbers.size());
+    EXPECT_TRUE(numbers.empty() || *numbers.rbegin() == count - 1) << "there is a hole";
+    return count;
   }
   // Opens readers until one sees `count`: what is durable shows at the latest when the
   // writer, having nothing to do, writes its beacon.
@@ -71,7 +72,7 @@ TEST_P(Reader, BesideAWriterUnderLoad) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 2; ++t) {
     threads.emplace_back([&, t] {
-      for (int i = 1; !stop; ++i) {
+      for (int i = 1; !stop && i < 2000; ++i) {
         const Answer answer =
             writer.track(numbered(t == 0 ? "a" : "b", i), numbered("payload ", i));
         EXPECT_EQ(answer.code, WARDEN_NEW);

@@ -257,7 +257,7 @@ TEST_P(Waiting, ABatchIsWaitedForOnce) {
   batch.durability = WARDEN_DURABILITY_BUFFERED;
   for (warden_batch_entry& one : entries) {
     one.seq = 2;
-    one.arg_len = 0;
+    one.arg_offset = one.arg_len = 0;
   }
   EXPECT_EQ(warden_batch_run(again.get(), WARDEN_OP_COMPLETE, &batch, &last), 600);
   EXPECT_EQ(wait(last), WARDEN_OK);
