@@ -584,7 +584,8 @@ WARDEN_API int32_t warden_consumer_poll(warden_consumer *consumer, int64_t timeo
                                         size_t buffer_len, size_t *need);
 /** Acknowledges leases: these alerts do not come again to this name. Returns the
  *  number acknowledged; the others had expired and been leased again, or had
- *  been acknowledged before. */
+ *  been acknowledged before. Does not wait for the disk: a crash before the
+ *  acknowledgement is durable (warden_sync waits for that) brings the alert again. */
 WARDEN_API int32_t warden_alert_ack(warden_consumer *consumer, const uint64_t *leases,
                                     size_t count);
 /** Gives one back, to be handed out again after delay_ns (0: at once).
