@@ -121,6 +121,8 @@ class Hub {
   // --- consumers, any thread. options null: the defaults, or those of the name.
   // Codes: ok, invalid_argument, out_of_range, conflict, no_memory, store_closed.
   Error open(std::string_view name, const ConsumerOptions* options, ConsumerRef& consumer);
+  // What open would refuse of a new name whatever else there is.
+  static Error check(std::string_view name, const ConsumerOptions& wanted);
   // ok; invalid_argument if there is no such name; store_closed.
   Code remove(std::string_view name) noexcept;
 

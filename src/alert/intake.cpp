@@ -129,16 +129,21 @@ bool Hub::take_over(Consumer& consumer) noexcept {
   return true;
 }
 
+Error Hub::check(std::string_view name, const ConsumerOptions& wanted) {
+  if (name.empty() || name.size() > 255) {
+    return Error{Code::invalid_argument, "consumer: a name has 1..255 bytes", 0, 0, 0};
+  }
+  if (wanted.lease < kMinLease || wanted.lease > kMaxLease) {
+    return Error{Code::out_of_range, "consumer: lease is 1 ms .. 1 day", 0, 0, 0};
+  }
+  return {};
+}
+
 Error Hub::open(std::string_view name, const ConsumerOptions* options, ConsumerRef& consumer) {
   const auto refuse = [](Code code, const char* why) { return Error{code, why, 0, 0, 0}; };
   try {
-    if (name.empty() || name.size() > 255) {
-      return refuse(Code::invalid_argument, "consumer: a name has 1..255 bytes");
-    }
     const ConsumerOptions wanted = options == nullptr ? ConsumerOptions{} : *options;
-    if (wanted.lease < kMinLease || wanted.lease > kMaxLease) {
-      return refuse(Code::out_of_range, "consumer: lease is 1 ms .. 1 day");
-    }
+    if (Error error = check(name, wanted)) return error;
     std::lock_guard guard(mutex_);
     if (closed_) return refuse(Code::store_closed, "consumer: the store is closed");
     for (const ConsumerRef& known : consumers_) {

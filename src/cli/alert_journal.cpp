@@ -2,7 +2,8 @@
 //
 // See alert_journal.hpp. The file: entries back to back, each
 //   | bytes of the rest, 4 | sum of the rest, 8 | the rest |
-// in the byte order of the machine. The first one's rest is kMagic and the store's path.
+// in the byte order of the machine. The first one's rest is kMagic, the store's path, a line break
+// and the replay's digest.
 #include "cli/alert_journal.hpp"
 
 #include <fcntl.h>
@@ -22,7 +23,7 @@
 namespace warden::cli {
 namespace {
 
-constexpr std::string_view kMagic = "warden replay journal 1\n";
+constexpr std::string_view kMagic = "warden replay journal 2\n";
 constexpr std::size_t kHeadBytes = sizeof(std::uint32_t) + sizeof(std::uint64_t);
 constexpr std::string_view kExpected = "the journal of an earlier replay";
 
@@ -105,27 +106,37 @@ Failure cannot(const std::string& path, const char* what) {
                                      path, what, std::generic_category().message(errno)));
 }
 
+std::string header_of(const JournalOwner& owner) {
+  return fmt::format("{}{}\n{}", kMagic, owner.store, owner.replay);
+}
+
 // The file's bytes after its header; nothing of a file whose header is not whole: no
 // alert was acknowledged on its word.
-Result<std::string> read_entries(const std::string& path, std::string_view store,
+Result<std::string> read_entries(const std::string& path, const JournalOwner& owner, bool anew,
                                  std::size_t& offset) {
   auto content = read_file(path, kExpected);
   if (!content.ok()) return content;
   const auto header = next_entry(content.value());
   offset = 0;
-  if (!header) {
-    if (content.value().size() < kHeadBytes + kMagic.size() + store.size()) return std::string{};
+  if (!header || !header->starts_with(kMagic)) {
+    const std::string whole = header_of(owner);
+    if (!header && content.value().size() < kHeadBytes + whole.size()) return std::string{};
     return bad_input(fmt::format("{}: is not {}; expected that, or no such file", path, kExpected));
   }
-  if (!header->starts_with(kMagic)) {
-    return bad_input(fmt::format("{}: is not {}; expected that, or no such file", path, kExpected));
-  }
-  const std::string_view owner = header->substr(kMagic.size());
-  if (owner != store) {
+  const std::string_view rest = header->substr(kMagic.size());
+  const std::size_t newline = rest.rfind('\n');
+  const std::string_view store = rest.substr(0, newline);
+  if (store != owner.store) {
     return bad_input(
         fmt::format("{}: holds the alerts of the store {}; expected that store, or another "
                     "--alerts file",
-                    path, owner));
+                    path, store));
+  }
+  if (!anew && rest.substr(newline + 1) != owner.replay) {
+    return bad_input(
+        fmt::format("{}: holds the alerts of another replay into {}: of other events, another "
+                    "flow, --due or --order; expected the same command as before, or a new store",
+                    path, store));
   }
   offset = kHeadBytes + header->size();
   return content.value().substr(offset);
@@ -137,20 +148,20 @@ AlertJournal::~AlertJournal() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-Status AlertJournal::check(const std::string& path, std::string_view store) {
+Status AlertJournal::check(const std::string& path, const JournalOwner& owner, bool anew) {
   if (!exists(path)) return check_writable(path);
   std::size_t offset = 0;
-  auto entries = read_entries(path, store, offset);
+  auto entries = read_entries(path, owner, anew, offset);
   if (!entries.ok()) return std::move(entries.failure());
   return check_writable(path);
 }
 
-Status AlertJournal::open(const std::string& path, std::string_view store, bool anew,
+Status AlertJournal::open(const std::string& path, const JournalOwner& owner, bool anew,
                           const std::function<void(AlertEntry)>& entry) {
   path_ = path;
   std::size_t offset = 0;
   if (!anew && exists(path)) {
-    auto entries = read_entries(path, store, offset);
+    auto entries = read_entries(path, owner, anew, offset);
     if (!entries.ok()) return std::move(entries.failure());
     std::string_view left = entries.value();
     while (const auto rest = next_entry(left)) {
@@ -162,7 +173,7 @@ Status AlertJournal::open(const std::string& path, std::string_view store, bool 
   fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (fd_ < 0) return cannot(path, "opened");
   if (::ftruncate(fd_, static_cast<off_t>(offset)) != 0) return cannot(path, "written");
-  if (offset == 0) put_framed(pending_, fmt::format("{}{}", kMagic, store));
+  if (offset == 0) put_framed(pending_, header_of(owner));
   return commit();
 }
 

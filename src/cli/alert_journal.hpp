@@ -10,7 +10,7 @@
 //   1. At least once into the file, each once out of it: entries are known by their id.
 //   2. An entry that a kill or power loss cut short was not acknowledged, and comes
 //      again: reading stops before the first one whose sum is wrong, and cuts there.
-//   3. The file belongs to one store, whose path its header holds.
+//   3. The file belongs to one replay into one store, which its header names.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +37,12 @@ struct AlertEntry {
   std::string stage;
 };
 
+// Whose journal it is.
+struct JournalOwner {
+  std::string store;   // absolute path
+  std::string replay;  // digest of what is replayed and how
+};
+
 class AlertJournal {
  public:
   AlertJournal() = default;
@@ -44,12 +50,12 @@ class AlertJournal {
   AlertJournal& operator=(const AlertJournal&) = delete;
   ~AlertJournal();
 
-  // Whose journal is it? Changes nothing. `store`: its absolute path. A file that is
-  // missing is good.
-  static Status check(const std::string& path, std::string_view store);
+  // Whose journal is it? Changes nothing. A file that is missing is good. anew: of this
+  // store's path is enough.
+  static Status check(const std::string& path, const JournalOwner& owner, bool anew);
   // Opens or creates it and hands out every entry that is whole. anew: what it holds
   // is of a store that is gone, and is dropped.
-  Status open(const std::string& path, std::string_view store, bool anew,
+  Status open(const std::string& path, const JournalOwner& owner, bool anew,
               const std::function<void(AlertEntry)>& entry);
 
   void add(const AlertEntry& entry);

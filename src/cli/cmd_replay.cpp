@@ -30,6 +30,7 @@
 #include "cli/instant.hpp"
 #include "cli/output.hpp"
 #include "cli/progress.hpp"
+#include "cli/replay_checks.hpp"
 #include "cli/replay_summary.hpp"
 #include "cli/text.hpp"
 
@@ -37,18 +38,6 @@ namespace warden::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-struct ReplayOptions {
-  std::string log_file;
-  std::string flow_file;
-  std::vector<std::string> dues;
-  std::string alerts_file;
-  std::string ids_file;
-  std::string store;  // empty: in memory
-  std::string order = "time";
-  FeedOptions feed;
-  bool json = false;
-};
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -94,14 +83,8 @@ Status sync_store(warden_store* store) {
   return std::nullopt;
 }
 
-Status advance_to(warden_store* store, const ReplayOptions& options, std::int64_t last_ns) {
+Status advance_to(warden_store* store, std::int64_t last_ns) {
   const std::int32_t code = warden_clock_advance(store, last_ns);
-  if (code == WARDEN_E_OUT_OF_RANGE && !options.store.empty()) {
-    return bad_input(fmt::format(
-        "{}: this store's clock stands after {}, the last instant of {}; expected the store of "
-        "an earlier replay of this log, or a new one",
-        options.store, format_instant(last_ns), options.log_file));
-  }
   if (code < 0) return engine_failure("advancing the clock to the last event", code);
   return std::nullopt;
 }
@@ -150,18 +133,13 @@ Status feed_all(warden_store* store, const Flow& flow, const ReplayOptions& opti
   auto counts = run.join();
   if (!counts.ok()) return std::move(counts.failure());
   summary.fed = counts.value();
-  if (auto bad = advance_to(store, options, log.last_ns)) return bad;
+  if (auto bad = advance_to(store, log.last_ns)) return bad;
   if (auto bad = durable ? drain_store(store, collector, journal, options) : collector.finish()) {
     return bad;
   }
   summary.feed_s = seconds_since(start);
   summary.alerts = collector.counts();
   return read_figures(store, options, collector, summary);
-}
-
-bool nothing_there(const std::string& directory) {
-  std::error_code error;
-  return !std::filesystem::exists(directory, error) || std::filesystem::is_empty(directory, error);
 }
 
 // Opens the store, and with one on disk what of its alerts was taken before.
@@ -172,31 +150,6 @@ Result<Store> open_replay_store(const ReplayOptions& options, std::int64_t start
   return open_store(settings, options.store.c_str());
 }
 
-struct JournalPlace {
-  std::string path;
-  std::string store;  // absolute
-  bool anew = false;
-};
-
-Result<JournalPlace> find_journal(const ReplayOptions& options) {
-  JournalPlace place;
-  if (options.store.empty() || options.alerts_file.empty()) return place;
-  std::error_code error;
-  if (std::filesystem::exists(options.alerts_file, error) &&
-      !std::filesystem::is_regular_file(options.alerts_file, error)) {
-    return bad_usage(
-        fmt::format("--alerts {}: expected a regular file with --store", options.alerts_file));
-  }
-  place.path = options.alerts_file + ".journal";
-  place.store =
-      std::filesystem::weakly_canonical(std::filesystem::absolute(options.store, error), error)
-          .string();
-  place.anew = nothing_there(options.store);
-  if (place.anew) return place;
-  if (auto bad = AlertJournal::check(place.path, place.store)) return std::move(*bad);
-  return place;
-}
-
 Status write_outputs(const ReplayOptions& options, Collector& collector) {
   if (!options.ids_file.empty()) {
     if (auto bad = write_file(options.ids_file, collector.ids_text())) return bad;
@@ -205,20 +158,10 @@ Status write_outputs(const ReplayOptions& options, Collector& collector) {
   return write_file(options.alerts_file, collector.to_csv());
 }
 
-Status check_outputs(const ReplayOptions& options) {
-  for (const std::string* file : {&options.alerts_file, &options.ids_file}) {
-    if (file->empty()) continue;
-    if (auto bad = check_writable(*file)) return bad;
-  }
-  if (!options.store.empty() && !options.ids_file.empty() && options.alerts_file.empty()) {
-    return bad_usage("--alert-ids: with --store expected --alerts too");
-  }
-  return std::nullopt;
-}
-
 // All input is good: from here on things are created.
-Result<Summary> run_replay(const ReplayOptions& options, Flow& flow, const EventLog& log) {
-  auto place = find_journal(options);
+Result<Summary> run_replay(const ReplayOptions& options, Flow& flow, const EventLog& log,
+                           const std::string& identity) {
+  auto place = find_journal(options, identity);
   if (!place.ok()) return std::move(place.failure());
   const std::string& journal_path = place.value().path;
   AlertJournal journal;
@@ -229,6 +172,9 @@ Result<Summary> run_replay(const ReplayOptions& options, Flow& flow, const Event
   }
   auto store = open_replay_store(options, log.first_ns);
   if (!store.ok()) return std::move(store.failure());
+  if (!options.store.empty() && !place.value().anew) {
+    if (auto bad = check_store(store.value().get(), flow, options, log)) return std::move(*bad);
+  }
   if (auto bad = define_flow(store.value().get(), flow)) return std::move(*bad);
   warden_consumer_options audit = WARDEN_CONSUMER_OPTIONS_INIT;
   audit.audit = 1;
@@ -236,7 +182,7 @@ Result<Summary> run_replay(const ReplayOptions& options, Flow& flow, const Event
   if (!consumer.ok()) return std::move(consumer.failure());
   Collector collector{std::move(consumer.value()), !options.alerts_file.empty()};
   if (!journal_path.empty()) {
-    if (auto bad = journal.open(journal_path, place.value().store, place.value().anew,
+    if (auto bad = journal.open(journal_path, place.value().owner, place.value().anew,
                                 [&](AlertEntry entry) { collector.recall(std::move(entry)); })) {
       return std::move(*bad);
     }
@@ -266,12 +212,14 @@ Result<ExitCode> replay(const ReplayOptions& options) {
   auto loaded = load_event_log(options.log_file, text.value(), dues.value(),
                                options.order == "seq" ? FeedOrder::seq : FeedOrder::file);
   if (!loaded.ok()) return std::move(loaded.failure());
+  const std::string identity = replay_identity(options, flow.value(), text.value());
   text.value() = std::string{};  // its names are in the log now
   if (auto bad =
           check_log_against_flow(options.log_file, loaded.value(), flow.value(), dues.value())) {
     return std::move(*bad);
   }
-  auto done = run_replay(options, flow.value(), loaded.value());
+  if (auto bad = check_dedupe(options, flow.value(), loaded.value())) return std::move(*bad);
+  auto done = run_replay(options, flow.value(), loaded.value(), identity);
   if (!done.ok()) return std::move(done.failure());
   Summary& summary = done.value();
   summary.wall_s = seconds_since(start);

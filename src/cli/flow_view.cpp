@@ -226,4 +226,10 @@ Result<FlowView> view_of_flow(std::string_view toml) {
   return FlowView{text_of(flow), json_of(flow)};
 }
 
+Result<FlowDedupe> dedupe_of_flow(std::string_view toml) {
+  flow::Definition flow;
+  if (const Error error = flow::parse(toml, flow)) return bad_input(error.message);
+  return FlowDedupe{flow.dedupe, flow::format_duration(flow.dedupe)};
+}
+
 }  // namespace warden::cli

@@ -23,5 +23,11 @@ struct FlowView {
 };
 
 Result<FlowView> view_of_flow(std::string_view toml);
+// Nanoseconds for which a closed key is remembered, and as the flow may say it.
+struct FlowDedupe {
+  std::int64_t ns = 0;
+  std::string text;
+};
+Result<FlowDedupe> dedupe_of_flow(std::string_view toml);
 
 }  // namespace warden::cli

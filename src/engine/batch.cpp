@@ -98,13 +98,13 @@ void Store::run_groups(Op op, std::string_view flow_name, std::span<BatchEntry> 
       e.flow = flow;
       e.key = entry.key;
       e.hash = hashes[i];
-      entry.code =
-          reserve(e, {entry.key.size() + entry.arg.size(),
-                      op == Op::complete ? log::ReserveFlags::closing : log::ReserveFlags::none});
-      if (is_error(entry.code)) continue;
       try {
         After own;
-        look_up_hashed(e, entry.options);
+        entry.code =
+            lock_key(e, entry.options,
+                     {entry.key.size() + entry.arg.size(),
+                      op == Op::complete ? log::ReserveFlags::closing : log::ReserveFlags::none});
+        if (is_error(entry.code)) continue;
         entry.code = run_one(op, e, entry, own);
         entry.result.lsn = own.lsn;
         after.notify = after.notify || own.notify;

@@ -78,20 +78,25 @@ Error Consumers::open(alert::Hub& hub, std::string_view name, const alert::Consu
                       alert::ConsumerRef& consumer) {
   std::lock_guard guard(opening_);
   if (number_of(name) != 0 || !recorder_.has_log()) return hub.open(name, options, consumer);
+  const alert::ConsumerOptions wanted = options == nullptr ? alert::ConsumerOptions{} : *options;
+  if (Error error = alert::Hub::check(name, wanted)) return error;
   Room room;
-  const Code code = recorder_.reserve(2048, 1, log::ReserveFlags::none, room);
+  const Code code = recorder_.reserve(2 * 2048, 2, log::ReserveFlags::none, room);
   if (is_error(code)) return Error{code, "consumer: the log takes no more records"};
   {
     // Known before the hub can call the sink for it.
     std::lock_guard names(names_);
     numbers_.emplace(name, last_number_ + 1);
   }
+  // The record first: an alert that is raised meanwhile is owed to it after a restart
+  // too, whether or not this opening of the hub still saw it.
+  const Lsn lsn = write(room, ++last_number_, name, false, wanted);
   if (Error error = hub.open(name, options, consumer)) {
+    write(room, last_number_, name, true, {});
     std::lock_guard names(names_);
     numbers_.erase(numbers_.find(name));
     return error;
   }
-  const Lsn lsn = write(room, ++last_number_, name, false, consumer->options());
   if (const Code waited = recorder_.wait(lsn, -1); is_error(waited)) {
     return Error{waited, "consumer: not known whether it is durable"};
   }
@@ -113,16 +118,27 @@ Code Consumers::remove(alert::Hub& hub, std::string_view name) {
   return recorder_.wait(write(room, number, name, true, {}), -1);
 }
 
+// By portions, so that any number finds room; after the first one there is no error
+// any more, only leases that were not acknowledged.
 alert::Counted Consumers::ack(alert::Hub& hub, alert::Consumer& consumer,
                               std::span<const std::uint64_t> leases) {
-  Room room;
-  // At most a record each: how many alerts the hub tells at once is its business.
-  const Code code =
-      recorder_.reserve(leases.size() * kAckBytes, static_cast<std::uint32_t>(leases.size()),
-                        log::ReserveFlags::closing, room);
-  if (is_error(code)) return {code, 0};
-  const AckRoom here(room);
-  return hub.ack(consumer, leases);
+  alert::Counted sum{Code::ok, 0};
+  do {
+    const auto some = leases.first(std::min(leases.size(), kAcksARecord));
+    leases = leases.subspan(some.size());
+    Room room;
+    // At most a record each: how many alerts the hub tells at once is its business.
+    Code code = recorder_.reserve(some.size() * kAckBytes, static_cast<std::uint32_t>(some.size()),
+                                  log::ReserveFlags::closing, room);
+    if (!is_error(code)) {
+      const AckRoom here(room);
+      const alert::Counted one = hub.ack(consumer, some);
+      code = one.code;
+      sum.count += one.count;
+    }
+    if (is_error(code)) return sum.count == 0 ? alert::Counted{code, 0} : sum;
+  } while (!leases.empty());
+  return sum;
 }
 
 void Consumers::restore(const std::string& name, std::uint64_t number) {

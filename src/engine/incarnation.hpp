@@ -35,14 +35,18 @@ class Incarnations {
  public:
   void begin(std::uint64_t epoch) noexcept { epoch_ = epoch << 44; }
 
+  // 0 once a lane has given out all of its 2^28 numbers of this opening (17 thousand
+  // million of all lanes): none may repeat, so the store must be opened anew.
   std::uint64_t next(const Hash128& key) noexcept {
     const std::uint32_t lane = lane_of(key);
     // Relaxed: only unique. What a number stands for is published by its stripe.
     const std::uint64_t count = count_[lane].fetch_add(1, std::memory_order_relaxed) + 1;
-    return epoch_ + (count * kLanes + lane) * 1024;
+    return count < kMostOfALane ? epoch_ + (count * kLanes + lane) * 1024 : 0;
   }
 
  private:
+  static constexpr std::uint64_t kMostOfALane = std::uint64_t{1} << 28;
+
   std::uint64_t epoch_ = 0;  // set while opening, then constant
   std::atomic<std::uint64_t> count_[kLanes] = {};
 };

@@ -35,10 +35,18 @@ void Store::fire(std::uint32_t number, flow::Instant now, Mine&& mine) noexcept 
   if (stripe == 0) return;
   Entry e;
   After after;
-  // Room for the largest change of any flow: which one it is, only the lock can tell.
-  const Code room = recorder_.reserve(flows_->max_record(), 1, log::ReserveFlags::closing, e.room);
   e.stripe = &index_->stripe(stripe - 1);
-  e.lock = std::unique_lock(e.stripe->lock);
+  // Room for the largest change of any flow: which one it is, only the lock can tell;
+  // once more if a flow with a larger one came meanwhile (see lock_key).
+  Code room = Code::ok;
+  for (;;) {
+    const std::uint32_t most = flows_->max_record();
+    room = recorder_.reserve(most, 1, log::ReserveFlags::closing, e.room);
+    e.lock = std::unique_lock(e.stripe->lock);
+    if (is_error(room) || flows_->max_record() == most) break;
+    e.lock.unlock();
+    e.room.give_back();
+  }
   if (item.stripe.load(std::memory_order_relaxed) != stripe || !mine(item)) return;
   e.item = &item;
   e.number = number;

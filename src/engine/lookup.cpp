@@ -39,9 +39,26 @@ Code Store::look_up(const Target& target, const Options& o, Entry& e, const Need
   if (e.flow == nullptr) return Code::unknown_flow;
   e.key = target.key;
   e.hash = hash_of(*e.flow, target.key);
-  if (const Code code = reserve(e, need); is_error(code)) return code;
-  look_up_hashed(e, o);
-  return Code::ok;
+  return lock_key(e, o, need);
+}
+
+// Room in the log is taken before the lock, by what the flow's versions need at most.
+// If a version that needs more was defined meanwhile, both are given back and it is
+// tried again: whatever the key's item then is, and whatever version a new one gets,
+// its record fits. A version's need is published before the version (FlowTable).
+Code Store::lock_key(Entry& e, const Options& o, const Need& need) {
+  for (;;) {
+    const std::uint32_t most = e.flow->max_record.load(std::memory_order_relaxed);
+    if (const Code code = reserve(e, most, need); is_error(code)) return code;
+    look_up_hashed(e, o);
+    e.newest = e.flow->newest.load(std::memory_order_acquire);
+    if (e.flow->max_record.load(std::memory_order_relaxed) == most) return Code::ok;
+    e.lock.unlock();
+    e.room.give_back();
+    e.item = nullptr;
+    e.stone = nullptr;
+    e.cell = index::Cells::kNotFound;
+  }
 }
 
 void Store::look_up_hashed(Entry& e, const Options& o) {

@@ -24,11 +24,13 @@ namespace warden::engine {
 class Room {
  public:
   Room() = default;
-  ~Room() {
-    if (log_ != nullptr) log_->release(credit_);
-  }
+  ~Room() { give_back(); }
   Room(const Room&) = delete;
   Room& operator=(const Room&) = delete;
+  void give_back() noexcept {
+    if (log_ != nullptr) log_->release(credit_);
+    log_ = nullptr;
+  }
 
  private:
   friend class Recorder;

@@ -17,9 +17,9 @@ Writer& scratch() noexcept {
 
 }  // namespace
 
-Code Store::reserve(Entry& e, const Need& need) noexcept {
+Code Store::reserve(Entry& e, std::uint32_t most, const Need& need) noexcept {
   if (read_only_) return Code::read_only;
-  const std::size_t bytes = e.flow->max_record.load(std::memory_order_relaxed) + need.extra;
+  const std::size_t bytes = most + need.extra;
   return recorder_.reserve(bytes, 2, need.flags, e.room);
 }
 

@@ -258,14 +258,14 @@ Error Replay::consumer(std::uint64_t number, Reader& in) {
     }
     return {};
   }
-  const bool first = consumers_.empty();
   const bool from_now = record.options.start == alert::Start::now;
   consumers_[number] = record;
   for (auto& [incarnation, past] : past_) {
     for (Owed& owed : past.owed) {
       const bool kept = owed.unclaimed || !owed.holders.empty();
-      if (kept && !from_now && wants(number, owed.alert)) owed.holders.push_back(number);
-      if (first) owed.unclaimed = false;
+      if (!kept || from_now || !wants(number, owed.alert)) continue;
+      owed.holders.push_back(number);
+      owed.unclaimed = false;
     }
   }
   return {};

@@ -123,6 +123,7 @@ class Store {
   struct Entry {
     std::string_view key;
     FlowName* flow = nullptr;
+    FlowVersion* newest = nullptr;  // of the flow, when the key was locked
     Hash128 hash;
     std::unique_lock<index::StripeLock> lock;
     index::Stripe* stripe = nullptr;
@@ -166,6 +167,7 @@ class Store {
   Code check(const Target& target, const Options& o) const noexcept;
   Hash128 hash_of(const FlowName& flow, std::string_view key) const noexcept;
   Code look_up(const Target& target, const Options& o, Entry& e, const Need& need);
+  Code lock_key(Entry& e, const Options& o, const Need& need);
   void look_up_hashed(Entry& e, const Options& o);
   // Dedupe windows begin and end by the later of the event's instant and the clock:
   // on a manual clock, items may live far apart, and one does not end another's.
@@ -175,7 +177,7 @@ class Store {
   void drop_stone(Entry& e) noexcept;
   flow::Instant instant(const Options& o, Nanos at_least, bool with_wall) const noexcept;
   // recording.cpp
-  Code reserve(Entry& e, const Need& need) noexcept;
+  Code reserve(Entry& e, std::uint32_t most, const Need& need) noexcept;
   Lsn record(Entry& e, const Draft& draft) noexcept;
   bool is_logged(const Entry& e) const noexcept;
   Code encode(Entry& e, Draft& draft);

@@ -168,7 +168,9 @@ Code Store::bury_early(Entry& e, Nanos at, After& after) {
   const Nanos now = dedupe_now(at);
   if (!trim_tombstones(stripe, time_.manual() ? time_.elapsed() : now)) return Code::limit;
   if (!stripe.cells.room() || !stripe.tombstones.room()) throw std::bad_alloc();
-  const FlowVersion* flow = e.flow->newest.load(std::memory_order_acquire);
+  const FlowVersion* flow = e.newest;
+  const std::uint64_t incarnation = incarnations_.next(e.hash);
+  if (incarnation == 0) return Code::limit;
   Writer content;
   content.varint(flow->number);
   content.byte(kEarlyState | raw(Verdict::done) << 4);
@@ -176,8 +178,7 @@ Code Store::bury_early(Entry& e, Nanos at, After& after) {
   for (int zero = 0; zero < 4; ++zero) content.varint(0);
   content.hash(e.hash);
   content.varint(0);
-  after.lsn =
-      recorder_.append(e.room, log::RecordType::state, incarnations_.next(e.hash), content.bytes());
+  after.lsn = recorder_.append(e.room, log::RecordType::state, incarnation, content.bytes());
   const std::uint32_t number = stripe.tombstones.next_number();
   stripe.tombstones.push({e.hash, 0, index::coarse_expiry(add_sat(now, flow->def.dedupe)),
                           raw(Verdict::done), 1, 0, 0});

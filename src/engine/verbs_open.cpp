@@ -65,7 +65,7 @@ Code Store::create(Entry& e, std::string_view payload, const Options& o, bool ex
                    After& after) {
   if (payload.size() > config_.payload_max) return Code::too_large;
   if (o.incarnation != 0 || o.token != 0) return Code::fenced;
-  FlowVersion& flow = *e.flow->newest.load(std::memory_order_acquire);
+  FlowVersion& flow = *e.newest;
   Fresh fresh{*index_, *e.stripe};
   if (!e.stripe->cells.room()) return Code::no_memory;
   fresh.number = index_->take(*e.stripe);
@@ -74,6 +74,7 @@ Code Store::create(Entry& e, std::string_view payload, const Options& o, bool ex
   if (fresh.blob == nullptr) return Code::no_memory;
 
   const std::uint64_t incarnation = incarnations_.next(e.hash);
+  if (incarnation == 0) return Code::limit;
   const auto now = instant(o, kNoTime, flow.has_due);
   Draft draft(hub_, id_, flow, fresh.blob, incarnation);
   draft.created() = now.elapsed;

@@ -16,6 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+const JournalOwner kOwner{"/store", "0123"};
+
 AlertEntry entry(std::uint64_t number) {
   AlertEntry out;
   out.id = {number, ~number};
@@ -54,8 +56,8 @@ class AlertJournalFile : public testing::Test {
   std::vector<AlertEntry> run(std::uint64_t first, std::uint64_t last, bool anew = false) {
     std::vector<AlertEntry> held;
     AlertJournal journal;
-    const Status opened = journal.open(path_, "/store", anew,
-                                       [&](AlertEntry one) { held.push_back(std::move(one)); });
+    const Status opened =
+        journal.open(path_, kOwner, anew, [&](AlertEntry one) { held.push_back(std::move(one)); });
     EXPECT_FALSE(opened.has_value()) << opened->message;
     for (std::uint64_t i = first; i < last; ++i) journal.add(entry(i));
     EXPECT_FALSE(journal.commit().has_value());
@@ -101,7 +103,7 @@ TEST_F(AlertJournalFile, AnEntryCutShortAnywhereIsDroppedAndOverwritten) {
 TEST_F(AlertJournalFile, AHeaderCutShortIsAJournalThatNeverBegan) {
   run(0, 0);
   fs::resize_file(path_, fs::file_size(path_) - 1);
-  EXPECT_FALSE(AlertJournal::check(path_, "/store").has_value());
+  EXPECT_FALSE(AlertJournal::check(path_, kOwner, false).has_value());
   EXPECT_TRUE(run(0, 1).empty());
   EXPECT_EQ(run(0, 0).size(), 1U);
 }
@@ -109,21 +111,33 @@ TEST_F(AlertJournalFile, AHeaderCutShortIsAJournalThatNeverBegan) {
 TEST_F(AlertJournalFile, AnotherStoresJournalIsRefusedByName) {
   run(0, 1);
   const auto size = fs::file_size(path_);
-  const Status refused = AlertJournal::check(path_, "/other");
-  ASSERT_TRUE(refused.has_value());
-  EXPECT_EQ(refused->exit_code, ExitCode::bad_input);
-  EXPECT_NE(refused->message.find("/store"), std::string::npos) << refused->message;
+  const JournalOwner other{"/other", "0123"};
+  for (const bool anew : {false, true}) {
+    const Status refused = AlertJournal::check(path_, other, anew);
+    ASSERT_TRUE(refused.has_value());
+    EXPECT_EQ(refused->exit_code, ExitCode::bad_input);
+    EXPECT_NE(refused->message.find("/store"), std::string::npos) << refused->message;
+  }
   AlertJournal journal;
-  EXPECT_TRUE(journal.open(path_, "/other", false, [](const AlertEntry&) {}).has_value());
+  EXPECT_TRUE(journal.open(path_, other, false, [](const AlertEntry&) {}).has_value());
   EXPECT_EQ(fs::file_size(path_), size);
+}
+
+TEST_F(AlertJournalFile, AnotherReplaysJournalIsRefusedUnlessTheStoreIsNew) {
+  run(0, 1);
+  const JournalOwner other{"/store", "4567"};
+  const Status refused = AlertJournal::check(path_, other, false);
+  ASSERT_TRUE(refused.has_value());
+  EXPECT_NE(refused->message.find("another replay"), std::string::npos) << refused->message;
+  EXPECT_FALSE(AlertJournal::check(path_, other, true).has_value());
 }
 
 TEST_F(AlertJournalFile, AnotherKindOfFileIsRefusedAndLeftAlone) {
   const std::string text(200, 'x');
   std::ofstream(path_) << text;
   for (const Status& refused :
-       {AlertJournal::check(path_, "/store"),
-        AlertJournal().open(path_, "/store", false, [](const AlertEntry&) {})}) {
+       {AlertJournal::check(path_, kOwner, false),
+        AlertJournal().open(path_, kOwner, false, [](const AlertEntry&) {})}) {
     ASSERT_TRUE(refused.has_value());
     EXPECT_EQ(refused->exit_code, ExitCode::bad_input);
     EXPECT_NE(refused->message.find(path_), std::string::npos) << refused->message;
@@ -132,7 +146,7 @@ TEST_F(AlertJournalFile, AnotherKindOfFileIsRefusedAndLeftAlone) {
 }
 
 TEST_F(AlertJournalFile, AFolderThatIsNotThereIsRefused) {
-  const Status refused = AlertJournal::check(path_ + "/nowhere/journal", "/store");
+  const Status refused = AlertJournal::check(path_ + "/nowhere/journal", kOwner, false);
   ASSERT_TRUE(refused.has_value());
   EXPECT_EQ(refused->exit_code, ExitCode::environment);
 }
