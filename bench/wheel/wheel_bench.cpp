@@ -21,16 +21,19 @@
 #include "peers/linked_wheel.hpp"
 #include "peers/loops.hpp"
 #include "peers/ordered.hpp"
+#include "plain_atomic.hpp"
 #include "wheel/wheel.hpp"
 #include "workloads.hpp"
 
 namespace warden::bench {
 namespace {
 
-class Ours {
+template <class Wheel>
+class OurWheel {
  public:
   using Id = wheel::Handle;
-  explicit Ours(std::uint64_t now) : wheel_(wheel::Wheel::create({.now = now})) {}
+  static constexpr bool kBatches = true;
+  explicit OurWheel(std::uint64_t now) : wheel_(Wheel::create({.now = now})) {}
   Id schedule(std::uint64_t due, std::uint64_t cookie) {
     return wheel_->schedule(due, cookie).handle;
   }
@@ -43,11 +46,13 @@ class Ours {
         .fired;
   }
   void prefetch(Id id) { wheel_->prefetch(id); }
-  wheel::Wheel& wheel() { return *wheel_; }
+  Wheel& wheel() { return *wheel_; }
 
  private:
-  std::unique_ptr<wheel::Wheel> wheel_;
+  std::unique_ptr<Wheel> wheel_;
 };
+using Ours = OurWheel<wheel::Wheel>;
+using Unlocked = OurWheel<wheel::BasicWheel<PlainAtomic>>;
 
 // Others have no batch: sixteen single calls.
 template <class Peer>
@@ -62,7 +67,7 @@ void run_batch(const Settings& set) {
   for (std::uint64_t i = 0; i < set.pairs; i += kBatch) {
     std::size_t at[kBatch];
     for (auto& each : at) each = dice.below(ids.size());
-    if constexpr (std::is_same_v<Peer, Ours>) {
+    if constexpr (requires { Peer::kBatches; }) {
       wheel::Handle handles[kBatch];
       bool ended[kBatch];
       wheel::Request requests[kBatch];
@@ -132,6 +137,7 @@ bool run_named(const char* workload, const char* peer, const Settings& set) {
     return run_churn<false, true, Ours>(set), true;
   }
   if (is("warden")) return run<Ours, false, true>(workload, set);
+  if (is("unlocked")) return run<Unlocked, false, false>(workload, set);
   if (is("linked")) return run<peers::LinkedWheel, false, false>(workload, set);
   if (is("mutex")) return run<peers::MutexWheel, false, true>(workload, set);
   if (is("shard16")) return run<peers::ShardedWheel, false, true>(workload, set);

@@ -70,23 +70,16 @@ class NodePool {
     return std::uint64_t{bump_.load(std::memory_order_relaxed)} * sizeof(NodeT);
   }
 
-  Popped pop(Cache& cache) noexcept {
-    if (cache.nodes[0] == 0 && cache.nodes[1] > 0) swap_chains(cache);
-    if (cache.nodes[0] > 0) return {take_head(cache), Refusal::none};
-    if (cache.fresh < cache.fresh_end) return {construct(cache.fresh++), Refusal::none};
-    if (pop_batch(cache.head[0], cache.nodes[0])) return {take_head(cache), Refusal::none};
-    const Refusal refusal = take_fresh(cache);
-    if (refusal != Refusal::none) return {kNil, refusal};
-    return {construct(cache.fresh++), Refusal::none};
+  [[gnu::always_inline]] Popped pop(Cache& cache) noexcept {
+    if (cache.nodes[0] > 0) [[likely]] {
+      return {take_head(cache), Refusal::none};
+    }
+    return refill(cache);
   }
 
-  void push(Cache& cache, std::uint32_t index) noexcept {
-    if (cache.nodes[0] == kBatch) {
-      if (cache.nodes[1] > 0) push_batch(cache.head[1], cache.nodes[1]);
-      cache.head[1] = cache.head[0];
-      cache.nodes[1] = cache.nodes[0];
-      cache.head[0] = kNil;
-      cache.nodes[0] = 0;
+  [[gnu::always_inline]] void push(Cache& cache, std::uint32_t index) noexcept {
+    if (cache.nodes[0] == kBatch) [[unlikely]] {
+      rotate(cache);
     }
     nodes_[index].due.store(cache.head[0], std::memory_order_relaxed);
     cache.head[0] = index;
@@ -106,6 +99,28 @@ class NodePool {
   }
 
  private:
+  // The first chain is empty.
+  [[gnu::noinline]] Popped refill(Cache& cache) noexcept {
+    if (cache.nodes[1] > 0) {
+      swap_chains(cache);
+      return {take_head(cache), Refusal::none};
+    }
+    if (cache.fresh < cache.fresh_end) return {construct(cache.fresh++), Refusal::none};
+    if (pop_batch(cache.head[0], cache.nodes[0])) return {take_head(cache), Refusal::none};
+    const Refusal refusal = take_fresh(cache);
+    if (refusal != Refusal::none) return {kNil, refusal};
+    return {construct(cache.fresh++), Refusal::none};
+  }
+
+  // The first chain is full: it becomes the second, whose nodes go to all.
+  [[gnu::noinline]] void rotate(Cache& cache) noexcept {
+    if (cache.nodes[1] > 0) push_batch(cache.head[1], cache.nodes[1]);
+    cache.head[1] = cache.head[0];
+    cache.nodes[1] = cache.nodes[0];
+    cache.head[0] = kNil;
+    cache.nodes[0] = 0;
+  }
+
   static void swap_chains(Cache& cache) noexcept {
     const std::uint32_t head = cache.head[0];
     const std::uint32_t nodes = cache.nodes[0];

@@ -196,22 +196,17 @@ unsigned BasicWheel<Atomic, Policy>::next_sweep(unsigned limit) noexcept {
 template <template <class> class Atomic, class Policy>
 void BasicWheel<Atomic, Policy>::sweep_chunk() noexcept {
   ChunkT& chunk = chunks_[sweep_.from.head];
-  std::uint64_t entry[Policy::kCells];
+  fetch_nodes_ahead(sweep_.from);
   for (std::uint32_t i = 0; i < chunk.count; ++i) {
-    entry[i] = chunk.cell[i].load(std::memory_order_acquire);
-    if (entry[i] > kDead) __builtin_prefetch(&nodes_[entry_index(entry[i])]);
-  }
-  __builtin_prefetch(&chunks_[chunk.next.load(std::memory_order_relaxed)]);
-  for (std::uint32_t i = 0; i < chunk.count; ++i) {
-    if (entry[i] == kDead) continue;
-    if (entry[i] == kUnpublished) {
+    const std::uint64_t entry = chunk.cell[i].load(std::memory_order_acquire);
+    if (entry == kDead) continue;
+    if (entry == kUnpublished) {
       open_cells_ |= std::uint64_t{1} << i;
-      continue;
-    }
-    Tick due = 0;
-    if (!read_due(entry[i], due)) {
+    } else if (!lives(entry)) {
       bump(dropped_);
-    } else if (!keep(sweep_.level, sweep_.tick, entry[i])) {
+    } else if (!keep(sweep_.level, sweep_.tick, entry)) {
+      Tick due = sweep_.tick;
+      read_due(entry, due);
       leave_open(i, due);
     }
   }
