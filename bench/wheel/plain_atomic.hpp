@@ -26,6 +26,9 @@ class PlainAtomic {
   T fetch_add(T by, std::memory_order = std::memory_order_seq_cst) {
     return exchange(static_cast<T>(value_ + by));
   }
+  T fetch_sub(T by, std::memory_order = std::memory_order_seq_cst) {
+    return exchange(static_cast<T>(value_ - by));
+  }
   T fetch_or(T bits, std::memory_order = std::memory_order_seq_cst) {
     return exchange(static_cast<T>(value_ | bits));
   }

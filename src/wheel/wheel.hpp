@@ -199,7 +199,6 @@ class BasicWheel {
   bool finish_chunk(Chain& from) noexcept;
   void fetch_nodes(const ChunkT& chunk) noexcept;
   void fetch_nodes_ahead(const Chain& chain) noexcept;
-  bool lives(std::uint64_t entry) noexcept;
   bool read_due(std::uint64_t entry, Tick& due) noexcept;
   bool place(std::uint64_t entry, Tick due) noexcept;
   bool keep(unsigned level, Tick due, std::uint64_t entry) noexcept;
@@ -228,10 +227,10 @@ class BasicWheel {
   unsigned next_sweep(unsigned limit) noexcept;
   void sweep_chunk() noexcept;
   std::uint64_t cancelled_total() const noexcept;
+  void give_back(Progress& progress) noexcept;
+  std::uint64_t free_chunks() const noexcept;
 
-  // Chunks that a large wheel's keeper holds back: a cascade spreads one slot over 256
-  // lists before it has emptied its first chunks, also when memory is out.
-  static constexpr std::uint32_t kSpareChunks = 576;
+  static constexpr std::uint32_t kSpareChunks = Policy::kSpareChunks;
   static constexpr Tick kEarlyPiece = 16;  // chunks a tick: about a thousand entries
 
   Nodes nodes_;
@@ -280,8 +279,9 @@ class BasicWheel {
   std::uint64_t sweep_debt_ = 0;
   std::uint64_t sweep_in_vain_ = 0;  // garbage that a whole round left: thinly spread
   std::uint64_t cancelled_seen_ = 0;
+  std::uint64_t trim_above_ = 0;  // chunks beyond need that the last return left
   std::uint32_t spares_ = 0;
-  std::uint32_t spare_[kSpareChunks] = {};
+  std::uint32_t spare_[kSpareChunks + 1] = {};
 };
 
 using Wheel = BasicWheel<>;

@@ -48,7 +48,10 @@ Advanced BasicWheel<Atomic, Policy>::advance(Tick to, std::uint64_t max_work, F&
     polled_at_ = kNoTick;
   }
   resumed_ = !done;
-  if (done) sweep(progress);
+  if (done) {
+    sweep(progress);
+    give_back(progress);
+  }
   return {done, progress.fired, progress.work, now_.load(std::memory_order_relaxed)};
 }
 
@@ -181,6 +184,7 @@ template <class F>
     bump(dropped_);
     return Fate::ended;
   }
+  nodes_.note_ended(index, word >> 1);
   if (word >> 1 != kLastGeneration) push_node(mine, index);
   bump(fired_);
   ++progress.fired;
@@ -210,14 +214,6 @@ void BasicWheel<Atomic, Policy>::fetch_nodes_ahead(const Chain& chain) noexcept 
   if (fetched_ == chain.last) return;
   const ChunkT& third = chunks_[second.next.load(std::memory_order_relaxed)];
   for (std::uint32_t i = 0; i < Policy::kCells; i += 8) __builtin_prefetch(&third.cell[i]);
-}
-
-// Whether the entry's timer is still armed. Relaxed: the arming happened before the entry
-// was read, so that an old reading still shows it, or something later.
-template <template <class> class Atomic, class Policy>
-[[gnu::always_inline]] inline bool BasicWheel<Atomic, Policy>::lives(std::uint64_t entry) noexcept {
-  const std::uint64_t word = nodes_[entry_index(entry)].word.load(std::memory_order_relaxed);
-  return (word & 1) != 0 && ((word >> 1) & kShortGenerationMask) == entry_generation(entry);
 }
 
 // The due tick of the timer that the entry's node bears; false if the entry is garbage.

@@ -229,6 +229,7 @@ bool BasicWheel<Atomic, Policy>::cancel(Handle handle) noexcept {
   const std::uint32_t index = handle_index(handle);
   if (!nodes_.known(index)) return false;
   NodeT& node = nodes_[index];
+  nodes_.fetch_ended(index);
   // What the word must be, with no look at it before: one miss of the cache, not two.
   std::uint64_t word = (handle_generation(handle) << 1) | 1;
   if constexpr (Policy::kBugNoGenerationCheck) {
@@ -246,6 +247,7 @@ bool BasicWheel<Atomic, Policy>::cancel(Handle handle) noexcept {
   } else {
     shared_cancelled_.fetch_add(1, std::memory_order_relaxed);
   }
+  nodes_.note_ended(index, word >> 1);
   if (word >> 1 != kLastGeneration) push_node(mine, index);
   return true;
 }
