@@ -28,10 +28,10 @@ def jobs():
     for live in CURVE:
         others = SINGLE if live == M else ["linked", "mutex"]
         # More pairs than live timers: compaction, which is ours alone, has set in.
-        yield "churn", live, 3 * M if live <= M else 12 * M, 1, ["warden", "unlocked"] + others
+        yield "churn", live, 2 * M if live <= M else 10 * M, 1, ["warden", "unlocked"] + others
         yield "pause", live, 0, 1, ["warden", "linked"]
-    yield "hinted", 10 * M, 12 * M, 1, ["warden"]
-    yield "batch", 10 * M, 12 * M, 1, ["warden", "linked"]
+    yield "hinted", 10 * M, 10 * M, 1, ["warden"]
+    yield "batch", 10 * M, 10 * M, 1, ["warden", "linked"]
     yield "expire", M, 0, 1, ["warden", "linked", "heap", "tree"]
     yield "expire", 10 * M, 0, 1, ["warden", "linked"]
     yield "onetick", M, 0, 1, ["warden", "unlocked", "linked"]
