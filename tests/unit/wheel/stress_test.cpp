@@ -20,6 +20,8 @@ struct TinyPolicy : DefaultPolicy {
   static constexpr std::uint32_t kBatch = 2;
   static constexpr std::uint64_t kGarbageFloor = 64;
   static constexpr std::uint32_t kEarlyChunks = 2;
+  static constexpr std::uint32_t kSpareChunks = 16;
+  static constexpr std::uint64_t kTrimFloor = 256;
 };
 
 struct NoCachePolicy : TinyPolicy {
