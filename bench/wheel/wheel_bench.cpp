@@ -14,23 +14,28 @@
 //   onetick  all fire in one tick
 //   pause    the hand crosses into a coarse slot that holds all; pairs on a second thread
 //   hour     an hour of churn at a pair a tick; memory against live-only (this wheel)
-// Peers: warden linked mutex shard16 heap tree libevent libuv asio
+//   drain    a peak of which a hundredth is left: memory that goes back (this wheel)
+// Peers: warden linked mutex shard16 heap tree libevent libuv asio; unlocked: this wheel
+// without one atomic instruction, to see what they cost (one thread only)
 #include <cstdlib>
 #include <cstring>
 
 #include "peers/linked_wheel.hpp"
 #include "peers/loops.hpp"
 #include "peers/ordered.hpp"
+#include "plain_atomic.hpp"
 #include "wheel/wheel.hpp"
 #include "workloads.hpp"
 
 namespace warden::bench {
 namespace {
 
-class Ours {
+template <class Wheel>
+class OurWheel {
  public:
   using Id = wheel::Handle;
-  explicit Ours(std::uint64_t now) : wheel_(wheel::Wheel::create({.now = now})) {}
+  static constexpr bool kBatches = true;
+  explicit OurWheel(std::uint64_t now) : wheel_(Wheel::create({.now = now})) {}
   Id schedule(std::uint64_t due, std::uint64_t cookie) {
     return wheel_->schedule(due, cookie).handle;
   }
@@ -43,11 +48,13 @@ class Ours {
         .fired;
   }
   void prefetch(Id id) { wheel_->prefetch(id); }
-  wheel::Wheel& wheel() { return *wheel_; }
+  Wheel& wheel() { return *wheel_; }
 
  private:
-  std::unique_ptr<wheel::Wheel> wheel_;
+  std::unique_ptr<Wheel> wheel_;
 };
+using Ours = OurWheel<wheel::Wheel>;
+using Unlocked = OurWheel<wheel::BasicWheel<PlainAtomic>>;
 
 // Others have no batch: sixteen single calls.
 template <class Peer>
@@ -62,7 +69,7 @@ void run_batch(const Settings& set) {
   for (std::uint64_t i = 0; i < set.pairs; i += kBatch) {
     std::size_t at[kBatch];
     for (auto& each : at) each = dice.below(ids.size());
-    if constexpr (std::is_same_v<Peer, Ours>) {
+    if constexpr (requires { Peer::kBatches; }) {
       wheel::Handle handles[kBatch];
       bool ended[kBatch];
       wheel::Request requests[kBatch];
@@ -109,6 +116,29 @@ void run_hour(const Settings& set) {
               static_cast<unsigned long long>(peer.wheel().size()));
 }
 
+// A peak of live timers, of which a hundredth is left; then a minute of ticks. Resident
+// memory a timer of the peak, before and after.
+void run_drain(const Settings& set) {
+  Ids<Ours> ids(set.live);
+  const std::uint64_t before = rss_bytes();
+  Ours peer(0);
+  fill(peer, ids, 1);
+  const std::uint64_t peak = rss_bytes() - before;
+  for (std::size_t i = set.live / 100; i < ids.size(); ++i) peer.cancel(ids[i]);
+  std::uint64_t fired = 0;
+  for (std::uint64_t tick = 1; tick <= 60'000; ++tick) {
+    fired += peer.advance(tick, [](std::uint64_t) {});
+  }
+  const double live = static_cast<double>(set.live);
+  const std::uint64_t after = rss_bytes() - before;
+  std::printf(
+      "{\"peak_bytes\": %.2f, \"after_bytes\": %.2f, \"counted_bytes\": %.2f, "
+      "\"check\": %llu}\n",
+      static_cast<double>(peak) / live, static_cast<double>(after) / live,
+      static_cast<double>(peer.wheel().bytes()) / live,
+      static_cast<unsigned long long>(fired + peer.wheel().size()));
+}
+
 // Peers that bring their own clock take part in fill and churn alone.
 template <class Peer, bool kOwnClock, bool kThreads>
 bool run(const char* workload, const Settings& set) {
@@ -128,10 +158,12 @@ bool run(const char* workload, const Settings& set) {
 bool run_named(const char* workload, const char* peer, const Settings& set) {
   const auto is = [peer](const char* name) { return std::strcmp(peer, name) == 0; };
   if (is("warden") && std::strcmp(workload, "hour") == 0) return run_hour(set), true;
+  if (is("warden") && std::strcmp(workload, "drain") == 0) return run_drain(set), true;
   if (is("warden") && std::strcmp(workload, "hinted") == 0) {
     return run_churn<false, true, Ours>(set), true;
   }
   if (is("warden")) return run<Ours, false, true>(workload, set);
+  if (is("unlocked")) return run<Unlocked, false, false>(workload, set);
   if (is("linked")) return run<peers::LinkedWheel, false, false>(workload, set);
   if (is("mutex")) return run<peers::MutexWheel, false, true>(workload, set);
   if (is("shard16")) return run<peers::ShardedWheel, false, true>(workload, set);

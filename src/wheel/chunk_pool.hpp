@@ -11,12 +11,19 @@
 // it, one slot's public chain, the keeper. A chain runs from its newest chunk by
 // `next`; all but the newest are full.
 //
+// Memory goes back to the system in units of whole chunks that are all free. The links of
+// the free stack stand beside the chunks, not in them, so a free chunk needs no memory:
+// the keeper takes the whole stack, drops the pages of the units it finds complete
+// (trim), and puts all back, those without memory at the bottom. To whoever pops one
+// nothing has happened: dropped pages come back as zeros.
+//
 // Invariants
 //   1. Every cell of a free chunk is 0.
 //   2. A chunk is freed by the keeper alone, when every claimed cell was published.
 //   3. Cells at and beyond `count` were never claimed.
 #pragma once
 
+#include <algorithm>
 #include <new>
 
 #include "wheel/segments.hpp"
@@ -57,7 +64,7 @@ struct Chunk {
   // The three links are written by the installer before its releasing swap, or by the
   // keeper for chunks of its own. Another installer may read a stale one; its swap
   // then fails. Relaxed therefore suffices.
-  Atomic<std::uint32_t> next;   // older chunk, or the next free one
+  Atomic<std::uint32_t> next;   // older chunk
   Atomic<std::uint32_t> last;   // oldest chunk of the chain
   Atomic<std::uint32_t> depth;  // chunks of the chain
   std::uint32_t count;          // cells claimed; the owner's
@@ -86,7 +93,7 @@ class ChunkPool {
     std::uint32_t index = pop();
     if (index == kNoChunk) index = take_fresh();
     if (index == kNoChunk) return kNoChunk;
-    ChunkT& chunk = chunks_[index];
+    ChunkT& chunk = chunks_[index];  // a stale installer may read the links meanwhile
     chunk.next.store(kNoChunk, std::memory_order_relaxed);
     chunk.last.store(index, std::memory_order_relaxed);
     chunk.depth.store(1, std::memory_order_relaxed);
@@ -95,17 +102,7 @@ class ChunkPool {
   }
 
   // By an installer whose chunk was not needed, or by the keeper after clear().
-  void free(std::uint32_t index) noexcept {
-    std::uint64_t head = free_.load(std::memory_order_relaxed);
-    std::uint64_t next = 0;
-    do {
-      chunks_[index].next.store(static_cast<std::uint32_t>(head) & kMask,
-                                std::memory_order_relaxed);
-      next = retag(head, index);
-      // Release: the next owner sees the cells zeroed.
-    } while (!free_.compare_exchange_weak(head, next, std::memory_order_release,
-                                          std::memory_order_relaxed));
-  }
+  void free(std::uint32_t index) noexcept { push(index, index, 0); }
 
   // Zeroes the claimed cells (invariant 1).
   void clear(ChunkT& chunk) noexcept {
@@ -138,9 +135,37 @@ class ChunkPool {
   }
 
   std::uint32_t in_existence() const noexcept { return bump_.load(std::memory_order_relaxed); }
+  std::uint32_t without_memory() const noexcept { return bare_.load(std::memory_order_relaxed); }
   std::uint64_t bytes() const noexcept {
-    return std::uint64_t{bump_.load(std::memory_order_relaxed)} * sizeof(ChunkT);
+    const std::uint32_t made = in_existence();
+    const std::uint32_t bare = without_memory();
+    return std::uint64_t{made - (bare < made ? bare : made)} * sizeof(ChunkT) +
+           std::uint64_t{made} * sizeof(std::uint32_t);
   }
+
+  // The keeper gives the memory of free chunks back, in pieces: begin_trim() once, then
+  // trim() while it answers true. Each looks at no more than kTrimPiece chunks. Meanwhile
+  // the free stack fills anew with what is freed; others make new chunks beyond that.
+  static constexpr std::uint32_t kTrimPiece = 512;
+  void begin_trim() noexcept {
+    std::uint64_t head = free_.load(std::memory_order_relaxed);
+    // Acquire: the links, and the cells zeroed.
+    while (!free_.compare_exchange_weak(head, retag(head, kNoChunk), std::memory_order_acquire,
+                                        std::memory_order_relaxed)) {
+    }
+    trim_ = Trim{};
+    trim_.taken = static_cast<std::uint32_t>(head) & kMask;
+    trim_.end = in_existence();
+    if (trim_.taken != kNoChunk) trim_.stage = Trim::Stage::collect;
+  }
+  bool trim() noexcept {
+    if (trim_.stage == Trim::Stage::collect)
+      collect_some();
+    else if (trim_.stage == Trim::Stage::drop)
+      drop_some();
+    return trim_.stage != Trim::Stage::idle;
+  }
+  bool trimming() const noexcept { return trim_.stage != Trim::Stage::idle; }
 
  private:
   static constexpr std::uint32_t kMask = (1U << kChunkBits) - 1;
@@ -151,15 +176,118 @@ class ChunkPool {
     return (((head >> kChunkBits) + 1) << kChunkBits) | index;
   }
 
+  // A link: {no memory 1 | in the keeper's hands 1 | next 24}.
+  static constexpr std::uint32_t kBare = 1U << 31;
+  static constexpr std::uint32_t kHeld = 1U << 30;
+
+  // Puts a chain on the stack; the links inside are set.
+  void push(std::uint32_t first, std::uint32_t last, std::uint32_t flags_of_last) noexcept {
+    std::uint64_t head = free_.load(std::memory_order_relaxed);
+    std::uint64_t next = 0;
+    do {
+      link_[last].store((static_cast<std::uint32_t>(head) & kMask) | flags_of_last,
+                        std::memory_order_relaxed);
+      next = retag(head, first);
+      // Release: the next owner sees the cells zeroed.
+    } while (!free_.compare_exchange_weak(head, next, std::memory_order_release,
+                                          std::memory_order_relaxed));
+  }
+
+  // Free chunks in the keeper's hands, to go back in one piece.
+  struct FreeChain {
+    std::uint32_t head = kNoChunk;
+    std::uint32_t last = kNoChunk;
+  };
+  struct Trim {
+    enum class Stage : std::uint8_t { idle, collect, drop };
+    Stage stage = Stage::idle;
+    std::uint32_t taken = kNoChunk;  // of what the stack held: not yet marked kHeld
+    std::uint32_t at = 0;            // next unit, by its first chunk
+    std::uint32_t end = 0;
+    FreeChain warm;
+    FreeChain bare;
+  };
+
+  // Chunks that are dropped together: whole pages, one of them for the usual chunks.
+  static constexpr std::size_t kPage = 4096;
+  static constexpr std::uint32_t unit_chunks() noexcept {
+    std::uint32_t chunks = Policy::kTrimUnit;
+    while (chunks * sizeof(ChunkT) % kPage != 0) chunks *= 2;
+    return chunks;
+  }
+  static constexpr std::uint32_t kUnit = unit_chunks();
+  static constexpr std::uint32_t kSegment = 1U << Policy::kChunkSegmentBits;
+  static_assert(kSegment % kUnit == 0 && kTrimPiece % kUnit == 0, "units lie in one of each");
+
+  void add(FreeChain& chain, std::uint32_t index, std::uint32_t flags) noexcept {
+    link_[index].store(chain.head | flags, std::memory_order_relaxed);
+    if (chain.head == kNoChunk) chain.last = index;
+    chain.head = index;
+  }
+
+  void collect_some() noexcept {
+    for (std::uint32_t i = 0; i < kTrimPiece && trim_.taken != kNoChunk; ++i) {
+      const std::uint32_t link = link_[trim_.taken].load(std::memory_order_relaxed);
+      link_[trim_.taken].store((link & kBare) | kHeld, std::memory_order_relaxed);
+      trim_.taken = link & kMask;
+    }
+    if (trim_.taken == kNoChunk) trim_.stage = Trim::Stage::drop;
+  }
+
+  void drop_some() noexcept {
+    const std::uint32_t stop = std::min(trim_.end, trim_.at + kTrimPiece);
+    while (trim_.at < stop) {
+      const std::uint32_t first = trim_.at;
+      const std::uint32_t segment_end = (first | (kSegment - 1)) + 1;
+      while (trim_.at < std::min(stop, segment_end) && whole(trim_.at)) trim_.at += kUnit;
+      // A refusal (locked pages, larger pages than a unit) leaves the memory in place.
+      const bool drop =
+          trim_.at > first &&
+          ::madvise(&chunks_[first], (trim_.at - first) * sizeof(ChunkT), MADV_DONTNEED) == 0;
+      if (trim_.at == first) trim_.at += kUnit;
+      put_aside(first, std::min(trim_.at, trim_.end), drop);
+    }
+    if (trim_.at < trim_.end) return;
+    if (trim_.bare.head != kNoChunk) push(trim_.bare.head, trim_.bare.last, kBare);
+    if (trim_.warm.head != kNoChunk) push(trim_.warm.head, trim_.warm.last, 0);
+    trim_.stage = Trim::Stage::idle;
+  }
+
+  // Whether the unit is all free and has memory to give.
+  bool whole(std::uint32_t first) const noexcept {
+    if (first + kUnit > trim_.end) return false;
+    std::uint32_t bare = kBare;
+    for (std::uint32_t i = first; i < first + kUnit; ++i) {
+      const std::uint32_t link = link_[i].load(std::memory_order_relaxed);
+      if ((link & kHeld) == 0) return false;
+      bare &= link;
+    }
+    return bare == 0;
+  }
+
+  void put_aside(std::uint32_t first, std::uint32_t end, bool dropped) noexcept {
+    for (std::uint32_t i = end; i-- > first;) {  // the lowest is to be popped first
+      const std::uint32_t link = link_[i].load(std::memory_order_relaxed);
+      if ((link & kHeld) == 0) continue;
+      if (dropped && (link & kBare) == 0) bare_.fetch_add(1, std::memory_order_relaxed);
+      if (dropped || (link & kBare) != 0) {
+        add(trim_.bare, i, kBare);
+      } else {
+        add(trim_.warm, i, 0);
+      }
+    }
+  }
+
   std::uint32_t pop() noexcept {
     // Acquire pairs with free(); a stale link makes the swap fail by the tag.
     std::uint64_t head = free_.load(std::memory_order_acquire);
     for (;;) {
       const auto top = static_cast<std::uint32_t>(head) & kMask;
       if (top == kNoChunk) return kNoChunk;
-      const std::uint32_t below = chunks_[top].next.load(std::memory_order_relaxed) & kMask;
-      if (free_.compare_exchange_weak(head, retag(head, below), std::memory_order_acquire,
+      const std::uint32_t link = link_[top].load(std::memory_order_relaxed);
+      if (free_.compare_exchange_weak(head, retag(head, link & kMask), std::memory_order_acquire,
                                       std::memory_order_acquire)) {
+        if ((link & kBare) != 0) bare_.fetch_sub(1, std::memory_order_relaxed);
         return top;
       }
     }
@@ -168,7 +296,9 @@ class ChunkPool {
   std::uint32_t take_fresh() noexcept {
     std::uint32_t index = bump_.load(std::memory_order_relaxed);
     do {
-      if (index >= kMaxChunks || !chunks_.ensure(index)) return kNoChunk;
+      if (index >= kMaxChunks || !chunks_.ensure(index) || !link_.ensure(index)) {
+        return kNoChunk;
+      }
       // Relaxed: the chunk is announced to others by its installer's swap.
     } while (!bump_.compare_exchange_weak(index, index + 1, std::memory_order_relaxed));
     ::new (static_cast<void*>(&chunks_[index])) ChunkT{};
@@ -176,6 +306,12 @@ class ChunkPool {
   }
 
   Segments<ChunkT, kChunkBits, Policy::kChunkSegmentBits, Atomic> chunks_;
+  // Of free chunks; written by whoever pushes or holds them. Announced by free_.
+  Segments<Atomic<std::uint32_t>, kChunkBits, Policy::kChunkSegmentBits, Atomic> link_;
+  Trim trim_;  // the keeper's
+  // Free chunks without memory: a figure. Pages that come back with a neighbour's first
+  // touch still count as gone. Any thread, relaxed.
+  Atomic<std::uint32_t> bare_{0};
   // Chunks below it were handed out; any thread. 0 is kNoChunk.
   alignas(64) Atomic<std::uint32_t> bump_{1};
   // Free stack: {tag 40 | chunk 24}; any thread.

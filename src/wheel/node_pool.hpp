@@ -10,6 +10,10 @@
 // Node::word is {generation 36 | armed 1}: odd while the timer is scheduled. Exactly
 // one of cancel and fire clears the bit, and that one owns the node.
 //
+// Beside the nodes stands a byte for each, the low bits of the generation that ended
+// last: whether an entry is garbage can be asked of 1 byte instead of a cold node. An
+// entry whose generation is not the one after it is garbage for certain.
+//
 // Invariants
 //   1. Only the owner of a free node writes its `due` and `cookie` (links then).
 //   2. `due` and `cookie` of an armed node are constant; a reader that has loaded them
@@ -60,6 +64,20 @@ class NodePool {
 
   NodeT& operator[](std::uint32_t index) noexcept { return nodes_[index]; }
 
+  // By the owner of a timer just ended, before the node is free: so the byte of a
+  // generation is there before the next one is armed.
+  [[gnu::always_inline]] void note_ended(std::uint32_t index, std::uint64_t generation) noexcept {
+    ended_[index].store(static_cast<std::uint8_t>(generation), std::memory_order_relaxed);
+  }
+  // False if the timer of that generation has ended. Relaxed: who found its entry has
+  // acquired the arming, and with it the byte of the generation before.
+  [[gnu::always_inline]] bool may_live(std::uint32_t index,
+                                       std::uint64_t generation) const noexcept {
+    const unsigned ended = ended_[index].load(std::memory_order_relaxed);
+    return ((ended + 1 - generation) & 0xff) == 0;
+  }
+  void fetch_ended(std::uint32_t index) noexcept { __builtin_prefetch(&ended_[index], 1); }
+
   // Whether `index` was ever handed out, for handles that nobody vouches for. Acquire:
   // the segment was installed before the counter passed the index.
   bool known(std::uint32_t index) const noexcept {
@@ -67,26 +85,19 @@ class NodePool {
   }
 
   std::uint64_t bytes() const noexcept {
-    return std::uint64_t{bump_.load(std::memory_order_relaxed)} * sizeof(NodeT);
+    return std::uint64_t{bump_.load(std::memory_order_relaxed)} * (sizeof(NodeT) + 1);
   }
 
-  Popped pop(Cache& cache) noexcept {
-    if (cache.nodes[0] == 0 && cache.nodes[1] > 0) swap_chains(cache);
-    if (cache.nodes[0] > 0) return {take_head(cache), Refusal::none};
-    if (cache.fresh < cache.fresh_end) return {construct(cache.fresh++), Refusal::none};
-    if (pop_batch(cache.head[0], cache.nodes[0])) return {take_head(cache), Refusal::none};
-    const Refusal refusal = take_fresh(cache);
-    if (refusal != Refusal::none) return {kNil, refusal};
-    return {construct(cache.fresh++), Refusal::none};
+  [[gnu::always_inline]] Popped pop(Cache& cache) noexcept {
+    if (cache.nodes[0] > 0) [[likely]] {
+      return {take_head(cache), Refusal::none};
+    }
+    return refill(cache);
   }
 
-  void push(Cache& cache, std::uint32_t index) noexcept {
-    if (cache.nodes[0] == kBatch) {
-      if (cache.nodes[1] > 0) push_batch(cache.head[1], cache.nodes[1]);
-      cache.head[1] = cache.head[0];
-      cache.nodes[1] = cache.nodes[0];
-      cache.head[0] = kNil;
-      cache.nodes[0] = 0;
+  [[gnu::always_inline]] void push(Cache& cache, std::uint32_t index) noexcept {
+    if (cache.nodes[0] == kBatch) [[unlikely]] {
+      rotate(cache);
     }
     nodes_[index].due.store(cache.head[0], std::memory_order_relaxed);
     cache.head[0] = index;
@@ -106,6 +117,28 @@ class NodePool {
   }
 
  private:
+  // The first chain is empty.
+  [[gnu::noinline]] Popped refill(Cache& cache) noexcept {
+    if (cache.nodes[1] > 0) {
+      swap_chains(cache);
+      return {take_head(cache), Refusal::none};
+    }
+    if (cache.fresh < cache.fresh_end) return {construct(cache.fresh++), Refusal::none};
+    if (pop_batch(cache.head[0], cache.nodes[0])) return {take_head(cache), Refusal::none};
+    const Refusal refusal = take_fresh(cache);
+    if (refusal != Refusal::none) return {kNil, refusal};
+    return {construct(cache.fresh++), Refusal::none};
+  }
+
+  // The first chain is full: it becomes the second, whose nodes go to all.
+  [[gnu::noinline]] void rotate(Cache& cache) noexcept {
+    if (cache.nodes[1] > 0) push_batch(cache.head[1], cache.nodes[1]);
+    cache.head[1] = cache.head[0];
+    cache.nodes[1] = cache.nodes[0];
+    cache.head[0] = kNil;
+    cache.nodes[0] = 0;
+  }
+
   static void swap_chains(Cache& cache) noexcept {
     const std::uint32_t head = cache.head[0];
     const std::uint32_t nodes = cache.nodes[0];
@@ -169,7 +202,7 @@ class NodePool {
       std::uint32_t end = start + kBatch < max_nodes_ ? start + kBatch : max_nodes_;
       const std::uint32_t segment_end = (start | (Segments_::kPerSegment - 1)) + 1;
       if (end > segment_end) end = segment_end;
-      if (!nodes_.ensure(start)) return Refusal::no_memory;
+      if (!nodes_.ensure(start) || !ended_.ensure(start)) return Refusal::no_memory;
       // Release: known() of another thread must see the segment.
       if (bump_.compare_exchange_weak(start, end, std::memory_order_release,
                                       std::memory_order_relaxed)) {
@@ -183,6 +216,8 @@ class NodePool {
   using Segments_ = Segments<NodeT, kIndexBits, Policy::kNodeSegmentBits, Atomic>;
 
   Segments_ nodes_;
+  // Written by the owner of a node whose timer has just ended; read by the keeper.
+  Segments<Atomic<std::uint8_t>, kIndexBits, Policy::kNodeSegmentBits, Atomic> ended_;
   const std::uint32_t max_nodes_;
   // Nodes below it were handed out. Any thread, by compare-and-swap.
   alignas(64) Atomic<std::uint32_t> bump_{0};

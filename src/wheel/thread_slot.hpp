@@ -20,8 +20,9 @@ inline constexpr unsigned kSlotUnset = ~0U;
 
 namespace detail {
 // Initial-exec: one instruction to read, also from a shared library. Four bytes fit
-// the reserve that the loader keeps for libraries opened late.
-extern thread_local unsigned t_slot __attribute__((tls_model("initial-exec")));
+// the reserve that the loader keeps for libraries opened late. Constinit here too: else
+// each reading first asks whether there is something to initialize.
+extern constinit thread_local unsigned t_slot __attribute__((tls_model("initial-exec")));
 unsigned take_thread_slot() noexcept;
 }  // namespace detail
 

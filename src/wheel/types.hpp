@@ -83,6 +83,11 @@ struct DefaultPolicy {
   static constexpr unsigned kChunkSegmentBits = 14;     // 8 MiB of address space
   static constexpr std::uint64_t kGarbageFloor = 4096;  // entries not worth a compaction
   static constexpr std::uint32_t kEarlyChunks = 16;     // a slot so large is cascaded early
+  // Chunks that a large wheel's keeper holds back: a cascade spreads one slot over 256
+  // lists before it has emptied its first chunks, also when memory is out.
+  static constexpr std::uint32_t kSpareChunks = 576;
+  static constexpr std::uint32_t kTrimUnit = 8;      // chunks given back together: a page
+  static constexpr std::uint64_t kTrimFloor = 8192;  // free chunks (4 MiB) not worth a return
 
   static unsigned thread_slot() noexcept { return wheel::thread_slot(); }
   static unsigned thread_slot_limit() noexcept { return wheel::thread_slot_limit(); }

@@ -146,8 +146,7 @@ class BasicWheel {
 
   // A claimed cell, or none.
   struct Claim {
-    std::uint32_t chunk = kNoChunk;
-    std::uint32_t cell = 0;
+    Atomic<std::uint64_t>* cell = nullptr;
     Tick target = 0;   // the tick it was filed under
     Tick wake_by = 0;  // the keeper must not sleep beyond it
     Refusal refusal = Refusal::none;
@@ -174,17 +173,18 @@ class BasicWheel {
 
   // wheel_schedule.hpp: any thread.
   Local* local() noexcept;
-  static void bump(Atomic<std::uint64_t>& counter, std::uint64_t by = 1) noexcept {
+  [[gnu::always_inline]] static void bump(Atomic<std::uint64_t>& counter,
+                                          std::uint64_t by = 1) noexcept {
     counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
   }
-  typename Nodes::Popped pop_node() noexcept;
-  void push_node(std::uint32_t index) noexcept;
+  typename Nodes::Popped pop_node(Local* mine) noexcept;
+  void push_node(Local* mine, std::uint32_t index) noexcept;
+  bool try_claim(Tick due, Claim& claimed) noexcept;
   Claim claim(Tick due) noexcept;
   Tick wake_tick(unsigned level, Tick target, std::uint32_t chunk) noexcept;
   std::uint32_t install(unsigned level, std::uint32_t slot, std::uint64_t word,
                         std::uint32_t& spare) noexcept;
   bool must_wake(Tick target) noexcept;
-  void count_scheduled() noexcept;
 
   // wheel_advance.hpp: the keeper.
   template <class F>
@@ -195,8 +195,10 @@ class BasicWheel {
   template <class F>
   bool poll_parked(Progress& progress, F& on_due) noexcept;
   template <class F>
-  Fate fire(std::uint64_t entry, Progress& progress, F& on_due) noexcept;
+  Fate fire(std::uint64_t entry, Local* mine, Progress& progress, F& on_due) noexcept;
   bool finish_chunk(Chain& from) noexcept;
+  void fetch_nodes(const ChunkT& chunk) noexcept;
+  void fetch_nodes_ahead(const Chain& chain) noexcept;
   bool read_due(std::uint64_t entry, Tick& due) noexcept;
   bool place(std::uint64_t entry, Tick due) noexcept;
   bool keep(unsigned level, Tick due, std::uint64_t entry) noexcept;
@@ -225,10 +227,10 @@ class BasicWheel {
   unsigned next_sweep(unsigned limit) noexcept;
   void sweep_chunk() noexcept;
   std::uint64_t cancelled_total() const noexcept;
+  void give_back(Progress& progress) noexcept;
+  std::uint64_t free_chunks() const noexcept;
 
-  // Chunks that a large wheel's keeper holds back: a cascade spreads one slot over 256
-  // lists before it has emptied its first chunks, also when memory is out.
-  static constexpr std::uint32_t kSpareChunks = 576;
+  static constexpr std::uint32_t kSpareChunks = Policy::kSpareChunks;
   static constexpr Tick kEarlyPiece = 16;  // chunks a tick: about a thousand entries
 
   Nodes nodes_;
@@ -263,9 +265,10 @@ class BasicWheel {
   Chain ready_;             // found due while cascading
   Chain parked_;            // chunks with a cell that is not published or not placed
   Chain polling_;
-  std::uint64_t open_cells_ = 0;  // of the chunk being worked on: left as they are
-  std::uint32_t cursor_ = 0;      // its next cell
-  Tick parked_due_ = kNoTick;     // earliest of the entries that found no memory
+  std::uint64_t open_cells_ = 0;      // of the chunk being worked on: left as they are
+  std::uint32_t cursor_ = 0;          // its next cell
+  std::uint32_t fetched_ = kNoChunk;  // the chunk whose nodes were asked for last
+  Tick parked_due_ = kNoTick;         // earliest of the entries that found no memory
   Tick polled_at_ = kNoTick;
   Tick early_at_ = kNoTick;
   bool resumed_ = false;  // the last call was stopped by max_work
@@ -276,8 +279,9 @@ class BasicWheel {
   std::uint64_t sweep_debt_ = 0;
   std::uint64_t sweep_in_vain_ = 0;  // garbage that a whole round left: thinly spread
   std::uint64_t cancelled_seen_ = 0;
+  std::uint64_t trim_above_ = 0;  // chunks beyond need that the last return left
   std::uint32_t spares_ = 0;
-  std::uint32_t spare_[kSpareChunks] = {};
+  std::uint32_t spare_[kSpareChunks + 1] = {};
 };
 
 using Wheel = BasicWheel<>;

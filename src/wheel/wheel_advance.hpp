@@ -48,7 +48,10 @@ Advanced BasicWheel<Atomic, Policy>::advance(Tick to, std::uint64_t max_work, F&
     polled_at_ = kNoTick;
   }
   resumed_ = !done;
-  if (done) sweep(progress);
+  if (done) {
+    sweep(progress);
+    give_back(progress);
+  }
   return {done, progress.fired, progress.work, now_.load(std::memory_order_relaxed)};
 }
 
@@ -103,6 +106,7 @@ bool BasicWheel<Atomic, Policy>::cascade(unsigned level, Progress& progress) noe
 template <template <class> class Atomic, class Policy>
 template <class F>
 bool BasicWheel<Atomic, Policy>::fire_pending(Progress& progress, F& on_due) noexcept {
+  Local* const mine = local();
   for (;;) {
     Chain& chain = pending_[0];
     if (chain.head == kNoChunk) {
@@ -110,19 +114,15 @@ bool BasicWheel<Atomic, Policy>::fire_pending(Progress& progress, F& on_due) noe
       std::swap(chain, ready_);
     }
     ChunkT& chunk = chunks_[chain.head];
-    std::uint64_t entry[Policy::kCells];
-    for (std::uint32_t i = cursor_; i < chunk.count; ++i) {
-      entry[i] = chunk.cell[i].load(std::memory_order_acquire);
-      if (entry[i] > kDead) __builtin_prefetch(&nodes_[entry_index(entry[i])], 1);
-    }
-    __builtin_prefetch(&chunks_[chunk.next.load(std::memory_order_relaxed)]);
+    fetch_nodes_ahead(chain);
     for (; cursor_ < chunk.count; ++cursor_) {
       if (progress.exhausted()) return false;
       ++progress.work;
-      if (entry[cursor_] == kDead) continue;
-      if (entry[cursor_] == kUnpublished) {
+      const std::uint64_t entry = chunk.cell[cursor_].load(std::memory_order_acquire);
+      if (entry == kDead) continue;
+      if (entry == kUnpublished) {
         open_cells_ |= std::uint64_t{1} << cursor_;
-      } else if (fire(entry[cursor_], progress, on_due) == Fate::not_yet) {
+      } else if (fire(entry, mine, progress, on_due) == Fate::not_yet) {
         bump(dropped_);  // an older timer's entry: the present one stands elsewhere
       }
     }
@@ -148,7 +148,7 @@ bool BasicWheel<Atomic, Policy>::poll_parked(Progress& progress, F& on_due) noex
           bump(dropped_);
           continue;
         }
-        if (fire(entry, progress, on_due) == Fate::ended) continue;
+        if (fire(entry, local(), progress, on_due) == Fate::ended) continue;
         if (place(entry, due)) continue;
         if (due < parked_due_) parked_due_ = due;
       }
@@ -163,8 +163,9 @@ bool BasicWheel<Atomic, Policy>::poll_parked(Progress& progress, F& on_due) noex
 // swaps the armed bit off; the one that succeeds owns the node.
 template <template <class> class Atomic, class Policy>
 template <class F>
-auto BasicWheel<Atomic, Policy>::fire(std::uint64_t entry, Progress& progress, F& on_due) noexcept
-    -> Fate {
+[[gnu::always_inline]] inline auto BasicWheel<Atomic, Policy>::fire(std::uint64_t entry,
+                                                                    Local* mine, Progress& progress,
+                                                                    F& on_due) noexcept -> Fate {
   const std::uint32_t index = entry_index(entry);
   NodeT& node = nodes_[index];
   std::uint64_t word = node.word.load(std::memory_order_acquire);
@@ -183,11 +184,36 @@ auto BasicWheel<Atomic, Policy>::fire(std::uint64_t entry, Progress& progress, F
     bump(dropped_);
     return Fate::ended;
   }
-  if (word >> 1 != kLastGeneration) push_node(index);
+  nodes_.note_ended(index, word >> 1);
+  if (word >> 1 != kLastGeneration) push_node(mine, index);
   bump(fired_);
   ++progress.fired;
   on_due(make_handle(index, word >> 1), due, cookie);
   return Fate::ended;
+}
+
+// A hint for each node that the chunk names.
+template <template <class> class Atomic, class Policy>
+void BasicWheel<Atomic, Policy>::fetch_nodes(const ChunkT& chunk) noexcept {
+  for (std::uint32_t i = 0; i < chunk.count; ++i) {
+    const std::uint64_t entry = chunk.cell[i].load(std::memory_order_relaxed);
+    if (entry > kDead) __builtin_prefetch(&nodes_[entry_index(entry)], 1);
+  }
+}
+
+// Before a chain's first chunk is worked through: the nodes of the second are asked for,
+// so that their misses pass meanwhile, and the cells of the third.
+template <template <class> class Atomic, class Policy>
+void BasicWheel<Atomic, Policy>::fetch_nodes_ahead(const Chain& chain) noexcept {
+  const ChunkT& chunk = chunks_[chain.head];
+  if (fetched_ != chain.head) fetch_nodes(chunk);
+  if (chain.head == chain.last) return;
+  fetched_ = chunk.next.load(std::memory_order_relaxed);
+  const ChunkT& second = chunks_[fetched_];
+  fetch_nodes(second);
+  if (fetched_ == chain.last) return;
+  const ChunkT& third = chunks_[second.next.load(std::memory_order_relaxed)];
+  for (std::uint32_t i = 0; i < Policy::kCells; i += 8) __builtin_prefetch(&third.cell[i]);
 }
 
 // The due tick of the timer that the entry's node bears; false if the entry is garbage.
@@ -225,7 +251,8 @@ bool BasicWheel<Atomic, Policy>::keep(unsigned level, Tick due, std::uint64_t en
 }
 
 template <template <class> class Atomic, class Policy>
-bool BasicWheel<Atomic, Policy>::append_entry(Chain& list, std::uint64_t entry) noexcept {
+[[gnu::always_inline]] inline bool BasicWheel<Atomic, Policy>::append_entry(
+    Chain& list, std::uint64_t entry) noexcept {
   if (list.head == kNoChunk || chunks_[list.head].count == Policy::kCells) {
     const std::uint32_t fresh = take_chunk();
     if (fresh == kNoChunk) return false;

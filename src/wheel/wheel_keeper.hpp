@@ -158,8 +158,11 @@ Tick BasicWheel<Atomic, Policy>::next_due() const noexcept {
   }
   if (ready_.head != kNoChunk || polling_.head != kNoChunk) return now;
   // A parked cell may be published at any moment and tells nobody: it is polled.
-  // So is a compaction under way, which has its share of each tick.
-  if (parked_.head != kNoChunk || (sweeping_ && sweep_debt_ > 0)) return now + 1;
+  // So are a compaction and a return of memory under way, which have their share of each
+  // tick.
+  if (parked_.head != kNoChunk || (sweeping_ && sweep_debt_ > 0) || chunks_.trimming()) {
+    return now + 1;
+  }
   return bound(std::memory_order_seq_cst);
 }
 

@@ -37,9 +37,14 @@ auto BasicWheel<Atomic, Policy>::local() noexcept -> Local* {
   return slot < kThreadSlots ? &locals_[slot] : nullptr;
 }
 
+// Without a slot of its own a thread has no cache: what it takes and gives goes through
+// one that lives as long as the call.
 template <template <class> class Atomic, class Policy>
-auto BasicWheel<Atomic, Policy>::pop_node() noexcept -> typename Nodes::Popped {
-  if (Local* mine = local()) return nodes_.pop(mine->cache);
+[[gnu::always_inline]] inline auto BasicWheel<Atomic, Policy>::pop_node(Local* mine) noexcept ->
+    typename Nodes::Popped {
+  if (mine != nullptr) [[likely]] {
+    return nodes_.pop(mine->cache);
+  }
   Cache passing;
   const auto popped = nodes_.pop(passing);
   nodes_.flush(passing);
@@ -47,23 +52,15 @@ auto BasicWheel<Atomic, Policy>::pop_node() noexcept -> typename Nodes::Popped {
 }
 
 template <template <class> class Atomic, class Policy>
-void BasicWheel<Atomic, Policy>::push_node(std::uint32_t index) noexcept {
-  if (Local* mine = local()) {
+[[gnu::always_inline]] inline void BasicWheel<Atomic, Policy>::push_node(
+    Local* mine, std::uint32_t index) noexcept {
+  if (mine != nullptr) [[likely]] {
     nodes_.push(mine->cache, index);
     return;
   }
   Cache passing;
   nodes_.push(passing, index);
   nodes_.flush(passing);
-}
-
-template <template <class> class Atomic, class Policy>
-void BasicWheel<Atomic, Policy>::count_scheduled() noexcept {
-  if (Local* mine = local()) {
-    bump(mine->scheduled);
-  } else {
-    shared_scheduled_.fetch_add(1, std::memory_order_relaxed);
-  }
 }
 
 // The slot's chunk is full or missing: puts a fresh one on top and claims its first cell.
@@ -115,11 +112,41 @@ Tick BasicWheel<Atomic, Policy>::wake_tick(unsigned level, Tick target,
   return std::min(target, std::max(early, soon));
 }
 
+// What nearly every claim is: the slot stands and its chunk has room. False: claim()
+// starts over; a cell past the end was added at most once.
 template <template <class> class Atomic, class Policy>
-auto BasicWheel<Atomic, Policy>::claim(Tick due) noexcept -> Claim {
+[[gnu::always_inline]] inline bool BasicWheel<Atomic, Policy>::try_claim(Tick due,
+                                                                         Claim& claimed) noexcept {
+  const Tick now = now_.load(std::memory_order_acquire);
+  const Tick target = due > now ? due : now + 1;
+  if (target > kMaxTick) return false;
+  const unsigned level = level_of(target, now);
+  auto& place = slots_.word[level][digit(target, level)];
+  const std::uint64_t tag = round_tag(round_of(target, level));
+  std::uint64_t word = place.load(std::memory_order_acquire);
+  // Another tag: closed since now_ was read, so that now_ has moved.
+  if (word_tag(word) != tag || word_position(word) >= Policy::kCells) return false;
+  // Acquire: the chunk's cells were zeroed. Release is not needed: nothing was written
+  // for others yet.
+  word = place.fetch_add(1, std::memory_order_acquire);
+  const std::uint32_t cell = word_position(word);
+  if (cell >= Policy::kCells) return false;
+  auto* const own = &chunks_[word_chunk(word)].cell[cell];
+  // Equal tags are equal rounds, unless 2^36 ticks have passed since now_ was read.
+  const bool wrapped = (now_.load(std::memory_order_relaxed) - now) >> kTagWrapBits != 0;
+  if (word_tag(word) != tag || wrapped) {
+    own->store(kDead, std::memory_order_release);
+    return false;
+  }
+  claimed = {own, target, target, Refusal::none};
+  return true;
+}
+
+template <template <class> class Atomic, class Policy>
+[[gnu::noinline]] auto BasicWheel<Atomic, Policy>::claim(Tick due) noexcept -> Claim {
   std::uint32_t spare = kNoChunk;
   Claim claimed;
-  for (;;) {
+  while (!try_claim(due, claimed)) {
     const Tick now = now_.load(std::memory_order_acquire);
     const Tick target = due > now ? due : now + 1;
     if (target > kMaxTick) {
@@ -128,34 +155,16 @@ auto BasicWheel<Atomic, Policy>::claim(Tick due) noexcept -> Claim {
     }
     const unsigned level = level_of(target, now);
     const std::uint32_t slot = digit(target, level);
-    const std::uint64_t tag = round_tag(round_of(target, level));
-    auto& place = slots_.word[level][slot];
-    std::uint64_t word = place.load(std::memory_order_acquire);
-    if (word_tag(word) != tag) continue;  // closed since now_ was read: now_ has moved
-    if (word_position(word) < Policy::kCells) {
-      // Acquire: the chunk's cells were zeroed. Release is not needed: nothing was
-      // written for others yet.
-      word = place.fetch_add(1, std::memory_order_acquire);
-      const std::uint32_t cell = word_position(word);
-      if (cell < Policy::kCells) {
-        // Equal tags are equal rounds, unless 2^36 ticks have passed since now_ was read.
-        const bool wrapped = (now_.load(std::memory_order_relaxed) - now) >> kTagWrapBits != 0;
-        if (word_tag(word) == tag && !wrapped) {
-          claimed = {word_chunk(word), cell, target, target, Refusal::none};
-          break;
-        }
-        chunks_[word_chunk(word)].cell[cell].store(kDead, std::memory_order_release);
-        continue;
-      }
-      ++word;  // what the word is by our own addition
-      if (word_tag(word) != tag) continue;
-    }
+    const std::uint64_t word = slots_.word[level][slot].load(std::memory_order_acquire);
+    if (word_tag(word) != round_tag(round_of(target, level))) continue;
+    if (word_position(word) < Policy::kCells) continue;
     const std::uint32_t chunk = install(level, slot, word, spare);
     if (chunk != kNoChunk) {
-      claimed = {chunk, 0, target, wake_tick(level, target, chunk), Refusal::none};
+      auto* const own = &chunks_[chunk].cell[0];
+      claimed = {own, target, wake_tick(level, target, chunk), Refusal::none};
       const bool wrapped = (now_.load(std::memory_order_relaxed) - now) >> kTagWrapBits != 0;
       if (!wrapped) break;
-      chunks_[chunk].cell[0].store(kDead, std::memory_order_release);
+      own->store(kDead, std::memory_order_release);
     } else if (spare == kNoChunk) {
       claimed.refusal = Refusal::no_memory;
       break;
@@ -169,7 +178,7 @@ auto BasicWheel<Atomic, Policy>::claim(Tick due) noexcept -> Claim {
 // prepare_sleep(). Of several schedulers earlier than the keeper's hour only those
 // that lower it further answer true.
 template <template <class> class Atomic, class Policy>
-bool BasicWheel<Atomic, Policy>::must_wake(Tick target) noexcept {
+[[gnu::always_inline]] inline bool BasicWheel<Atomic, Policy>::must_wake(Tick target) noexcept {
   Tick until = sleep_until_.load(std::memory_order_seq_cst);
   while (target < until) {
     if (sleep_until_.compare_exchange_weak(until, target, std::memory_order_seq_cst,
@@ -183,14 +192,18 @@ bool BasicWheel<Atomic, Policy>::must_wake(Tick target) noexcept {
 template <template <class> class Atomic, class Policy>
 Scheduled BasicWheel<Atomic, Policy>::schedule(Tick due, std::uint64_t cookie) noexcept {
   if (due > kMaxTick) return {Handle::none, Refusal::out_of_range, false};
-  const auto popped = pop_node();
+  Local* const mine = local();
+  const auto popped = pop_node(mine);
   if (popped.refusal != Refusal::none) return {Handle::none, popped.refusal, false};
   bool wake = false;
   if constexpr (Policy::kBugSleepReadBeforeClaim) wake = must_wake(due);
-  const Claim claimed = claim(due);
-  if (claimed.refusal != Refusal::none) {
-    push_node(popped.index);
-    return {Handle::none, claimed.refusal, false};
+  Claim claimed;
+  if (!try_claim(due, claimed)) [[unlikely]] {
+    claimed = claim(due);
+    if (claimed.refusal != Refusal::none) {
+      push_node(mine, popped.index);
+      return {Handle::none, claimed.refusal, false};
+    }
   }
   NodeT& node = nodes_[popped.index];
   const std::uint64_t generation = (node.word.load(std::memory_order_relaxed) >> 1) + 1;
@@ -198,12 +211,15 @@ Scheduled BasicWheel<Atomic, Policy>::schedule(Tick due, std::uint64_t cookie) n
   node.cookie.store(cookie, std::memory_order_relaxed);
   // Release: who finds the node armed finds its fields.
   node.word.store((generation << 1) | 1, std::memory_order_release);
-  count_scheduled();
+  if (mine != nullptr) [[likely]] {
+    bump(mine->scheduled);
+  } else {
+    shared_scheduled_.fetch_add(1, std::memory_order_relaxed);
+  }
   // Release: who finds the entry finds the node armed.
   constexpr auto order =
       Policy::kBugRelaxedEntryStore ? std::memory_order_relaxed : std::memory_order_release;
-  chunks_[claimed.chunk].cell[claimed.cell].store(
-      make_entry(popped.index, generation, claimed.target), order);
+  claimed.cell->store(make_entry(popped.index, generation, claimed.target), order);
   if constexpr (!Policy::kBugSleepReadBeforeClaim) wake = must_wake(claimed.wake_by);
   return {make_handle(popped.index, generation), Refusal::none, wake};
 }
@@ -213,6 +229,7 @@ bool BasicWheel<Atomic, Policy>::cancel(Handle handle) noexcept {
   const std::uint32_t index = handle_index(handle);
   if (!nodes_.known(index)) return false;
   NodeT& node = nodes_[index];
+  nodes_.fetch_ended(index);
   // What the word must be, with no look at it before: one miss of the cache, not two.
   std::uint64_t word = (handle_generation(handle) << 1) | 1;
   if constexpr (Policy::kBugNoGenerationCheck) {
@@ -224,12 +241,14 @@ bool BasicWheel<Atomic, Policy>::cancel(Handle handle) noexcept {
                                          std::memory_order_relaxed)) {
     return false;
   }
-  if (Local* mine = local()) {
+  Local* const mine = local();
+  if (mine != nullptr) [[likely]] {
     bump(mine->cancelled);
   } else {
     shared_cancelled_.fetch_add(1, std::memory_order_relaxed);
   }
-  if (word >> 1 != kLastGeneration) push_node(index);
+  nodes_.note_ended(index, word >> 1);
+  if (word >> 1 != kLastGeneration) push_node(mine, index);
   return true;
 }
 

@@ -138,6 +138,7 @@ void BasicWheel<Atomic, Policy>::sweep(Progress& progress) noexcept {
   } else if (sweeping_ && garbage <= live / 4 + Policy::kGarbageFloor / 2) {
     sweeping_ = false;
     sweep_in_vain_ = 0;
+    trim_above_ = 0;
   }
   // What was begun is finished, lest its slot be compacted by halves for ever.
   if (!sweeping_ && sweep_.from.head == kNoChunk) return;
@@ -196,26 +197,55 @@ unsigned BasicWheel<Atomic, Policy>::next_sweep(unsigned limit) noexcept {
 template <template <class> class Atomic, class Policy>
 void BasicWheel<Atomic, Policy>::sweep_chunk() noexcept {
   ChunkT& chunk = chunks_[sweep_.from.head];
-  std::uint64_t entry[Policy::kCells];
   for (std::uint32_t i = 0; i < chunk.count; ++i) {
-    entry[i] = chunk.cell[i].load(std::memory_order_acquire);
-    if (entry[i] > kDead) __builtin_prefetch(&nodes_[entry_index(entry[i])]);
+    const std::uint64_t entry = chunk.cell[i].load(std::memory_order_relaxed);
+    if (entry > kDead) nodes_.fetch_ended(entry_index(entry));
   }
   __builtin_prefetch(&chunks_[chunk.next.load(std::memory_order_relaxed)]);
   for (std::uint32_t i = 0; i < chunk.count; ++i) {
-    if (entry[i] == kDead) continue;
-    if (entry[i] == kUnpublished) {
+    const std::uint64_t entry = chunk.cell[i].load(std::memory_order_acquire);
+    if (entry == kDead) continue;
+    if (entry == kUnpublished) {
       open_cells_ |= std::uint64_t{1} << i;
-      continue;
-    }
-    Tick due = 0;
-    if (!read_due(entry[i], due)) {
+    } else if (!nodes_.may_live(entry_index(entry), entry_generation(entry))) {
       bump(dropped_);
-    } else if (!keep(sweep_.level, sweep_.tick, entry[i])) {
+    } else if (!keep(sweep_.level, sweep_.tick, entry)) {
+      Tick due = sweep_.tick;
+      read_due(entry, due);
       leave_open(i, due);
     }
   }
   finish_chunk(sweep_.from);
+}
+
+// Memory goes back to the system when more than twice what the entries need stands free,
+// at most kTrimPiece chunks a call; and again when a sixteenth more is free than the last
+// pass had to leave (pages with a chunk in use), or a compaction has come to its end.
+template <template <class> class Atomic, class Policy>
+void BasicWheel<Atomic, Policy>::give_back(Progress& progress) noexcept {
+  if (!chunks_.trimming()) {
+    const std::uint64_t free = free_chunks();
+    const std::uint64_t needed = (size() + garbage()) / Policy::kCells;
+    if (free <= 2 * needed + Policy::kTrimFloor) {
+      trim_above_ = 0;
+      return;
+    }
+    if (free <= trim_above_) return;
+    chunks_.begin_trim();
+  }
+  if (progress.exhausted()) return;
+  progress.work += Chunks::kTrimPiece / Policy::kCells;  // a link is far less than an entry
+  if (chunks_.trim()) return;
+  const std::uint64_t left = free_chunks();
+  trim_above_ = left + left / 16;
+}
+
+// About: chunks that have memory and are more than the entries need.
+template <template <class> class Atomic, class Policy>
+std::uint64_t BasicWheel<Atomic, Policy>::free_chunks() const noexcept {
+  const std::uint64_t with_memory = chunks_.in_existence() - chunks_.without_memory();
+  const std::uint64_t needed = (size() + garbage()) / Policy::kCells + spares_;
+  return with_memory > needed ? with_memory - needed : 0;
 }
 
 }  // namespace warden::wheel

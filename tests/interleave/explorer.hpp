@@ -260,6 +260,9 @@ class Atomic {
   T fetch_add(T by, std::memory_order order = std::memory_order_seq_cst) {
     return modify(order, [&](T old) { return static_cast<T>(old + by); });
   }
+  T fetch_sub(T by, std::memory_order order = std::memory_order_seq_cst) {
+    return modify(order, [&](T old) { return static_cast<T>(old - by); });
+  }
   T fetch_or(T bits, std::memory_order order = std::memory_order_seq_cst) {
     return modify(order, [&](T old) { return static_cast<T>(old | bits); });
   }

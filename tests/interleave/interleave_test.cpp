@@ -84,6 +84,10 @@ TEST(WheelInterleave, UpkeepWithinOneDisturbance) {
   exhaust<UpkeepPolicy>("early_cascade_against_schedule", 1);
 }
 
+TEST(WheelInterleave, ReturnOfMemoryWithinTwoDisturbances) {
+  exhaust<TrimPolicy>("return_of_memory_against_schedule", 2);
+}
+
 // Random programs of three fibers near random edges.
 template <class Policy>
 Plot<Policy> random_plot(std::uint64_t seed) {
@@ -144,6 +148,9 @@ void run_random_plots() {
 
 TEST(WheelInterleave, RandomPrograms) {
   run_random_plots<TestPolicy>();
+}
+TEST(WheelInterleave, RandomProgramsAmidReturnsOfMemory) {
+  run_random_plots<TrimPolicy>();
 }
 TEST(WheelInterleave, RandomProgramsAmidUpkeep) {
   run_random_plots<UpkeepPolicy>();

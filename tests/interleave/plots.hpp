@@ -151,6 +151,15 @@ struct Plots {
                                    }});
   }
 
+  // The keeper gives back the memory of free chunks while schedulers take chunks.
+  static Plot<Policy> return_of_memory_against_schedule() {
+    auto world = std::make_unique<WorldT>(10);
+    WorldT* const w = world.get();
+    for (Tick i = 1; i <= 17; ++i) w->schedule(10 + i);
+    w->advance(27, 12);  // not to its end: that would give all back at once
+    return plot(std::move(world), {[w] { w->advance(28); }, [w] { w->schedule(300); }});
+  }
+
   // max_work of one entry, callers between the pieces.
   static Plot<Policy> pieces_of_one_entry() {
     auto world = std::make_unique<WorldT>(kEdge - 1);
@@ -188,6 +197,7 @@ std::vector<Named<Policy>> all_plots() {
           {"sleep_against_schedule", P::sleep_against_schedule},
           {"sleep_against_two_schedules", P::sleep_against_two_schedules},
           {"shared_free_list", P::shared_free_list},
+          {"return_of_memory_against_schedule", P::return_of_memory_against_schedule},
           {"pieces_of_one_entry", P::pieces_of_one_entry}};
 }
 

@@ -47,6 +47,14 @@ struct UpkeepPolicy : TestPolicy {
   static constexpr std::uint32_t kEarlyChunks = 1;
 };
 
+// Free chunks' memory goes back at every opportunity: eight chunks are a page.
+struct TrimPolicy : UpkeepPolicy {
+  static constexpr std::uint32_t kCells = 62;
+  static constexpr std::uint32_t kSpareChunks = 0;
+  static constexpr std::uint32_t kTrimUnit = 8;
+  static constexpr std::uint64_t kTrimFloor = 0;
+};
+
 template <class Policy>
 class World {
  public:
@@ -162,6 +170,9 @@ class World {
     if (!error_.empty()) return;
     if (wheel_->size() != 0) fail("size is " + std::to_string(wheel_->size()) + " at the end");
     if (wheel_->garbage() != 0) fail("garbage is left at the end");
+    for (int i = 0; i < 8 && wheel_->next_due() != wheel::kNoTick; ++i) {  // a return of memory
+      advance(wheel_->now() + 1);
+    }
     if (wheel_->next_due() != wheel::kNoTick) fail("next_due of an empty wheel");
   }
 
