@@ -119,8 +119,9 @@ Result<std::string> read_entries(const std::string& path, const JournalOwner& ow
   const auto header = next_entry(content.value());
   offset = 0;
   if (!header || !header->starts_with(kMagic)) {
-    const std::string whole = header_of(owner);
-    if (!header && content.value().size() < kHeadBytes + whole.size()) return std::string{};
+    std::string whole;
+    put_framed(whole, header_of(owner));
+    if (whole.starts_with(content.value())) return std::string{};  // cut short
     return bad_input(fmt::format("{}: is not {}; expected that, or no such file", path, kExpected));
   }
   const std::string_view rest = header->substr(kMagic.size());

@@ -219,6 +219,25 @@ TEST_P(Alerts, WithoutAConsumerTheyWaitForTheFirst) {
   EXPECT_TRUE(store().consumer("second").poll().empty()) << "the first took them";
 }
 
+TEST_P(Alerts, WhatTheFirstConsumerDoesNotTakeWaitsForTheNext) {
+  open();
+  breach(3);
+  // Neither wants them: one begins now, one wants what is worse than any of them.
+  warden_consumer_options from_now = WARDEN_CONSUMER_OPTIONS_INIT;
+  from_now.start = WARDEN_START_NOW;
+  store().consumer("now", &from_now);
+  warden_consumer_options worst = WARDEN_CONSUMER_OPTIONS_INIT;
+  worst.min_severity = WARDEN_SEVERITY_CRITICAL;
+  store().consumer("worst", &worst);
+  EXPECT_EQ(store().stats().alerts_kept, 3u);
+  reopen();
+  EXPECT_EQ(store().stats().alerts_kept, 3u);
+  EXPECT_TRUE(store().consumer("now").drain().empty());
+  EXPECT_EQ(ids_of(store().consumer("late").poll()).size(), 3u);
+  reopen();
+  EXPECT_EQ(ids_of(store().consumer("late").poll()).size(), 3u) << "it is owed them since";
+}
+
 TEST_P(Alerts, ADeletedNameHoldsNothingBackAndMayBeUsedAgain) {
   open();
   store().consumer("c");

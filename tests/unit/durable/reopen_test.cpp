@@ -3,7 +3,9 @@
 // What a store in a directory still knows after it was closed and opened again, or
 // cut off: items to the last field, flows and their versions, what has ended.
 #include <algorithm>
+#include <atomic>
 #include <set>
+#include <thread>
 
 #include "on_disk.hpp"
 
@@ -281,6 +283,45 @@ TEST_P(Reopen, AnEmptyStoreAndOneWithFlowsAlone) {
   Store& s = reopen();
   EXPECT_EQ(s.stats().flows, 1u);
   EXPECT_EQ(s.track("k").code, WARDEN_NEW);
+}
+
+// A flow with so many rules: its items' records grow with them.
+std::string with_rules(int count) {
+  std::string text = "[flow]\nname = \"grows\"\nstages = [\"a\", \"b\"]\n";
+  for (int i = 0; i < count; ++i) {
+    text += "[[rule]]\nname = \"" + numbered("r", i) + "\"\nkind = \"total\"\nwithin = \"" +
+            std::to_string(10 + i) + "s\"\n";
+  }
+  return text;
+}
+
+TEST_P(Reopen, AFlowGrowsWhileItsItemsComeAndAreDue) {
+  Store& s = open({{"clock", "real"}});
+  s.define(with_rules(1));
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  std::atomic<int> tracked{0};
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; !stop; ++i) {
+        const std::string key = numbered("k", t) + numbered(".", i);
+        ASSERT_EQ(s.track(key, "", {.durability = WARDEN_DURABILITY_BUFFERED}).code, WARDEN_NEW);
+        ASSERT_EQ(s.mark(key, "b", {.durability = WARDEN_DURABILITY_BUFFERED}).code, WARDEN_OK);
+        ++tracked;
+      }
+    });
+  }
+  for (int rules = 2; rules <= 64; rules *= 2) {
+    s.define(with_rules(rules));
+    const int before = tracked;
+    while (tracked < before + 50) std::this_thread::yield();
+  }
+  stop = true;
+  for (std::thread& one : threads) one.join();
+  const auto live = static_cast<std::uint64_t>(tracked);
+  EXPECT_EQ(s.stats().live, live);
+  EXPECT_EQ(reopen({{"clock", "real"}}).stats().live, live);
+  EXPECT_EQ(store().get_item("k0.0").stage, "b");
 }
 
 WARDEN_ON_BOTH_BACKENDS(Reopen);
