@@ -80,16 +80,24 @@ warden_scan_filter filter_of(const InspectOptions& options) {
   return filter;
 }
 
+// A walk over the items of a flow that there is not finds none, so ask.
+bool knows_flow(warden_store* store, const std::string& flow) {
+  warden_item item{};
+  char buffer[64];
+  return warden_get(store, flow.data(), flow.size(), "x", 1, &item, buffer, sizeof buffer,
+                    nullptr) != WARDEN_E_UNKNOWN_FLOW;
+}
+
 template <class Each>
 Status scan_items(warden_store* store, const InspectOptions& options, Each&& each) {
+  if (!options.flow.empty() && !knows_flow(store, options.flow)) {
+    return bad_input(fmt::format("{}: no flow {}; expected one that the store has",
+                                 options.directory, in_quotes(options.flow)));
+  }
   const warden_scan_filter filter = filter_of(options);
   warden_error error = WARDEN_ERROR_INIT;
   warden_scan* raw = nullptr;
   if (const std::int32_t code = warden_scan_open(store, &filter, &raw, &error); code < 0) {
-    if (code == WARDEN_E_UNKNOWN_FLOW) {
-      return bad_input(fmt::format("{}: no flow {}; expected one that the store has",
-                                   options.directory, in_quotes(options.flow)));
-    }
     return engine_failure("beginning the walk over items", code, &error);
   }
   const std::unique_ptr<warden_scan, ScanClose> scan{raw};

@@ -154,12 +154,12 @@ Status check_log_against_flow(const std::string& log_file, const EventLog& log, 
     if (code != WARDEN_E_UNKNOWN_STAGE && code != WARDEN_E_LIMIT) {
       return engine_failure(fmt::format("{}:{}: trying a stage", log_file, stage.first_line), code);
     }
-    const char* const expected = code == WARDEN_E_LIMIT
-                                     ? "no more different stages than a flow may have (4,096)"
-                                     : "one of the stages that the flow lists";
-    return bad_input(fmt::format("{}:{}: stage {} is not in flow {} ({}); expected {}", log_file,
-                                 stage.first_line, in_quotes(log.text(stage.name)),
-                                 in_quotes(flow.name()), flow.file, expected));
+    const bool open_list = flow.info.any_stages != 0;
+    return bad_input(fmt::format(
+        "{}:{}: stage {} is {} flow {} ({}); expected {}", log_file, stage.first_line,
+        in_quotes(log.text(stage.name)), open_list ? "one more than fits" : "not in",
+        in_quotes(flow.name()), flow.file,
+        open_list ? "at most 4,096 different stages" : "one of the stages that the flow lists"));
   }
   for (const DueColumn& given : due_columns) {
     const warden_due due{given.rule.data(), given.rule.size(), log.first_ns};

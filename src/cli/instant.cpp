@@ -72,7 +72,8 @@ std::optional<std::int64_t> parse_instant(std::string_view text) {
   std::int64_t instant = 0;
   if (__builtin_mul_overflow(seconds, kSecondNs, &instant) ||
       __builtin_add_overflow(instant, rest, &instant) ||
-      instant == std::numeric_limits<std::int64_t>::min()) {
+      instant == std::numeric_limits<std::int64_t>::min() ||
+      instant == std::numeric_limits<std::int64_t>::max()) {
     return std::nullopt;
   }
   return instant;

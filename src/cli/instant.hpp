@@ -5,8 +5,8 @@
 // never a wrong deadline.
 //
 // Invariants:
-//   1. parse_instant(format_instant(ns)) == ns for every ns but INT64_MIN, which
-//      stands for "no time" and is never the value of a text.
+//   1. parse_instant(format_instant(ns)) == ns for every ns but INT64_MIN and INT64_MAX,
+//      which stand for "no time" and "never" and are never the value of a text.
 //   2. Nothing but the form above is accepted: upper-case T and Z, 1 to 9 digits
 //      of fraction, days that exist, seconds up to 59.
 #pragma once

@@ -84,7 +84,7 @@ Error Log::open_dir(io::Disk& disk) {
   if (opened == -ENOENT) {
     return make_error(Code::not_a_store, path_ + (options_.mode == Mode::write
                                                       ? ": its parent directory does not exist"
-                                                      : ": no such directory"));
+                                                      : ": no such directory; expected that of a store"));
   }
   return io_error(path_, "", "open the directory", opened);
 }

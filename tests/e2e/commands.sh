@@ -189,6 +189,9 @@ timeline
  - BREACH whole acknowledged by replay
  - ESCALATION 1 whole acknowledged by replay
 END
+check "ls of a flow that is not there is refused" bash -c \
+  "! '$warden' ls store --flow nope >out 2>err && test ! -s out && grep -q \"no flow 'nope'\" err"
+check "ls of a flow that is there" test "$("$warden" ls store --flow parcels | wc -l)" -gt 0
 check "show of an open item" "$warden" show store p2 >shown.txt
 check "its timeline" diff expected.txt <(sed -n '/^timeline/,$p' shown.txt | tr -s ' ')
 check "show of a closed item" "$warden" show store 'p,1 Köln' --flow parcels --json >summary.json
