@@ -82,9 +82,10 @@ Error Log::open_dir(io::Disk& disk) {
     return make_error(Code::not_a_store, path_ + ": a file; expected a directory");
   }
   if (opened == -ENOENT) {
-    return make_error(Code::not_a_store, path_ + (options_.mode == Mode::write
-                                                      ? ": its parent directory does not exist"
-                                                      : ": no such directory; expected that of a store"));
+    const bool make = options_.mode == Mode::write;
+    return make_error(Code::not_a_store,
+                      path_ + (make ? ": its parent directory does not exist; expected one"
+                                    : ": no such directory; expected that of a store"));
   }
   return io_error(path_, "", "open the directory", opened);
 }
