@@ -24,6 +24,7 @@
 #include "io/futex.hpp"
 #include "io/posix_disk.hpp"
 #include "log/log.hpp"
+#include "scratch.hpp"
 
 namespace {
 
@@ -251,10 +252,9 @@ Settings parse(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   Settings settings = parse(argc, argv);
-  char name[] = "/warden-bench-XXXXXX";
-  std::string scratch = settings.dir + name;
-  if (::mkdtemp(scratch.data()) == nullptr) die("cannot create a directory in " + settings.dir);
-  settings.dir = scratch;
+  const warden::bench::Scratch scratch(settings.dir);
+  if (scratch.path().empty()) die("cannot create a directory in " + settings.dir);
+  settings.dir = scratch.path();
   struct Workload {
     int threads;
     int batch;
@@ -280,6 +280,5 @@ int main(int argc, char** argv) {
   }
   results.insert(results.begin(), middle(floors));
   print(results, settings.json);
-  std::filesystem::remove_all(scratch);
   return 0;
 }

@@ -24,6 +24,7 @@
 #include <string>
 #include <vector>
 
+#include "scratch.hpp"
 #include "warden/warden.h"
 
 namespace {
@@ -242,10 +243,9 @@ void write_json(const std::string& name, const std::vector<Figure>& figures, int
 
 int main(int argc, char** argv) {
   Settings settings = parse(argc, argv);
-  char name[] = "/warden-bench-XXXXXX";
-  std::string scratch = settings.dir + name;
-  if (::mkdtemp(scratch.data()) == nullptr) die("cannot create a directory in " + settings.dir);
-  settings.dir = scratch;
+  const warden::bench::Scratch scratch(settings.dir);
+  if (scratch.path().empty()) die("cannot create a directory in " + settings.dir);
+  settings.dir = scratch.path();
   std::vector<Figure> figures;
   std::printf("%12s %12s %10s %10s %12s %12s %10s\n", "items", "log MB", "warm s", "cold s",
               "read warm s", "read cold s", "ns/item");
@@ -259,6 +259,5 @@ int main(int argc, char** argv) {
     figures.push_back(f);
   }
   if (!settings.json.empty()) write_json(settings.json, figures, settings.rounds);
-  std::filesystem::remove_all(scratch);
   return 0;
 }
