@@ -95,10 +95,13 @@ Code Store::create(Entry& e, std::string_view payload, const Options& o, bool ex
   e.item->flags = o.durability == Durability::in_memory ? index::kVolatile : 0;
   e.item->lsn = Lsn::none;
   e.payload = &payload;
+  // Before its timer is set: a keeper to which the timer falls due at once must find
+  // which lock to wait for, or it would take the item for gone and drop the timer.
+  // Relaxed: publishing the timer releases it. Fresh takes it back on failure.
+  e.item->stripe.store(index_->stripe_of(e.hash) + 1, std::memory_order_relaxed);
   if (const Code code = commit(e, draft, after); is_error(code)) return code;
   // From here on nothing fails.
   e.stripe->cells.put(index::Index::cell_hash(e.hash), e.number);
-  e.item->stripe.store(index_->stripe_of(e.hash) + 1, std::memory_order_relaxed);
   counters_.add(Counters::submitted_total);
   counters_.add(exec ? Counters::live : Counters::submitted);
   counters_.add(Counters::events);
