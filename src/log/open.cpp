@@ -190,14 +190,13 @@ Error Log::start(const Recovered& recovered) {
   listener.freed = [this] { durable_moved(committer_->durable()); };
   listener.starved = [this](bool) { buffer_.wake_takers(); };
   io::Clock& clock = options_.clock != nullptr ? *options_.clock : io::real_clock();
-  committer_ = std::make_unique<Committer>(*dir_, path_, *queue_, clock, buffer_, options,
-                                           std::move(listener));
+  auto committer = std::make_unique<Committer>(*dir_, path_, *queue_, clock, buffer_, options,
+                                               std::move(listener));
   uuid_ = new_uuid(recovered);
-  Error error = committer_->begin(recovered, uuid_);
-  if (error) {
-    committer_.reset();
-    return error;
-  }
+  // Ours only once it has begun, whether it answers an error or throws: closing would
+  // seal what it knows, and half of a manifest is a log without its segments.
+  if (Error error = committer->begin(recovered, uuid_)) return error;
+  committer_ = std::move(committer);
   epoch_ = committer_->epoch();
   ends_ = committer_->manifest().ends;
   max_content_ = committer_->max_content();
