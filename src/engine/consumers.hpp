@@ -38,8 +38,8 @@ class Consumers final : public alert::AckSink {
  private:
   // 0 if there is none of that name.
   std::uint64_t number_of(std::string_view name) const noexcept;
-  Lsn write(Room& room, std::uint64_t number, std::string_view name, bool deleted,
-            const alert::ConsumerOptions& options);
+  Lsn write(Room& room, std::uint64_t number, const Writer& content) noexcept;
+  void forget(std::string_view name) noexcept;
 
   Recorder& recorder_;
   std::mutex opening_;

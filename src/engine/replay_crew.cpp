@@ -38,6 +38,8 @@ std::thread quiet_thread(const char* name, Body&& body) {
     pthread_setname_np(thread.native_handle(), name);
   } catch (const std::system_error&) {
     // Not joinable: the caller does the work itself.
+  } catch (const std::bad_alloc&) {
+    // The same. The caller's mask goes back, and threads that run already are joined.
   }
   pthread_sigmask(SIG_SETMASK, &old, nullptr);
   return thread;

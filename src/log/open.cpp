@@ -188,7 +188,7 @@ Error Log::start(const Recovered& recovered) {
     if (on_failure_) on_failure_(error);
   };
   listener.freed = [this] { durable_moved(committer_->durable()); };
-  listener.starved = [this](bool) { buffer_.wake_takers(); };
+  listener.starved = [this](const char* what, int error) { room_changed(what, error); };
   io::Clock& clock = options_.clock != nullptr ? *options_.clock : io::real_clock();
   auto committer = std::make_unique<Committer>(*dir_, path_, *queue_, clock, buffer_, options,
                                                std::move(listener));
@@ -197,6 +197,10 @@ Error Log::start(const Recovered& recovered) {
   // seal what it knows, and half of a manifest is a log without its segments.
   if (Error error = committer->begin(recovered, uuid_)) return error;
   committer_ = std::move(committer);
+  if (dir_->buffered()) {
+    if (!note_.empty()) note_ += "; ";
+    note_ += "the file system refused O_DIRECT: writing through the page cache";
+  }
   epoch_ = committer_->epoch();
   ends_ = committer_->manifest().ends;
   max_content_ = committer_->max_content();

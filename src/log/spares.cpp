@@ -132,7 +132,7 @@ bool Committer::free_oldest() noexcept {
       return false;
     }
     maker_.retry_at = clock_.now_elapsed() + options_.starved_retry;
-    set_starved(true);
+    set_starved("write a manifest", -result);
     return false;
   }
   free_wanted_.store(0, std::memory_order_relaxed);
@@ -204,7 +204,8 @@ bool Committer::list_spare() noexcept {
     spares_.back().file = std::move(maker.file);
     maker.state = Maker::State::idle;
     publish_room();
-    set_starved(false);
+    set_starved("", 0);
+    buffer_.wake_takers();  // who waited for it
     return true;
   }
   // CURRENT may name the manifest that lists it, so the file stays; the next attempt
@@ -218,7 +219,7 @@ bool Committer::list_spare() noexcept {
     return false;
   }
   maker.retry_at = clock_.now_elapsed() + options_.starved_retry;
-  set_starved(true);
+  set_starved("write a manifest", -result);
   return false;
 }
 
@@ -237,7 +238,7 @@ void Committer::make_failed(const char* what, int result) noexcept {
     return;
   }
   maker.retry_at = clock_.now_elapsed() + options_.starved_retry;
-  set_starved(true);
+  set_starved(what, -result);
 }
 
 }  // namespace warden::log
