@@ -127,6 +127,23 @@ std::string second_life(const Place& place) {
   return {};
 }
 
+// Nobody's, if we are root; else we are an ordinary user already.
+bool become_nobody() {
+  if (::geteuid() != 0) return true;
+  constexpr unsigned kNobody = 65534;
+  return ::setgroups(0, nullptr) == 0 && ::setgid(kNobody) == 0 && ::setuid(kNobody) == 0 &&
+         ::geteuid() == kNobody;
+}
+
+// A folder in which anybody may make a store.
+std::string open_to_all(const TempDir& dir, const char* name) {
+  const std::string folder = dir.path(name);
+  std::filesystem::create_directory(folder);
+  EXPECT_EQ(::chmod(dir.path(".").c_str(), 0755), 0);
+  EXPECT_EQ(::chmod(folder.c_str(), 0777), 0);
+  return folder;
+}
+
 class OrdinaryUser : public ::testing::TestWithParam<const char*> {
  protected:
   // Both lives under the same restrictions, each in a process of its own.
@@ -140,19 +157,8 @@ class OrdinaryUser : public ::testing::TestWithParam<const char*> {
     }
     return {};
   }
-  // Nobody's, if we are root; else we are an ordinary user already.
-  static bool become_nobody() {
-    if (::geteuid() != 0) return true;
-    constexpr unsigned kNobody = 65534;
-    return ::setgroups(0, nullptr) == 0 && ::setgid(kNobody) == 0 && ::setuid(kNobody) == 0 &&
-           ::geteuid() == kNobody;
-  }
   Place place(const char* name) {
-    const std::string parent = dir_.path(name);
-    std::filesystem::create_directory(parent);
-    EXPECT_EQ(::chmod(dir_.path(".").c_str(), 0755), 0);
-    EXPECT_EQ(::chmod(parent.c_str(), 0777), 0);
-    return {parent + "/store", GetParam(), nullptr, nullptr};
+    return {open_to_all(dir_, name) + "/store", GetParam(), nullptr, nullptr};
   }
   static bool is_posix() { return std::string(GetParam()) == "posix"; }
 
@@ -202,20 +208,6 @@ TEST_P(OrdinaryUser, WhereBothAreRefused) {
             "");
 }
 
-TEST_P(OrdinaryUser, WhereIoUringIsDemandedItIsNotReplaced) {
-  if (is_posix()) GTEST_SKIP() << "nothing to demand";
-  Place at = place("demanded");
-  at.backend = "uring";
-  EXPECT_EQ(in_child([&]() -> std::string {
-              CHECK_OR_SAY(become_nobody() && refuse(SYS_io_uring_setup, EPERM), "");
-              const Opened got = try_open(at.path, {{"backend", "uring"}});
-              CHECK_OR_SAY(got.code == WARDEN_E_PERMISSION, got.message());
-              CHECK_OR_SAY(got.message().find(at.path) == 0, got.message());
-              return {};
-            }),
-            "");
-}
-
 // A store of somebody else's is refused, not half opened.
 TEST_P(OrdinaryUser, AStoreThatMayNotBeWritten) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can make a store of somebody else's";
@@ -230,6 +222,19 @@ TEST_P(OrdinaryUser, AStoreThatMayNotBeWritten) {
             }),
             "");
   EXPECT_EQ(image_of(at.path), before);
+}
+
+TEST(DemandedRing, IsNotReplacedWhereItIsRefused) {
+  const TempDir dir;
+  const std::string path = open_to_all(dir, "demanded") + "/store";
+  EXPECT_EQ(in_child([&]() -> std::string {
+              CHECK_OR_SAY(become_nobody() && refuse(SYS_io_uring_setup, EPERM), "");
+              const Opened got = try_open(path, {{"backend", "uring"}});
+              CHECK_OR_SAY(got.code == WARDEN_E_PERMISSION, got.message());
+              CHECK_OR_SAY(got.message().find(path) == 0, got.message());
+              return {};
+            }),
+            "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Backend, OrdinaryUser, ::testing::Values("auto", "posix"),

@@ -259,19 +259,27 @@ TEST_P(SmallDisk, ALimitBelowWhatOpeningNeedsRefusesIt) {
             "");
 }
 
-// A mount namespace of this process's own, as root or as root of a user namespace.
+bool put_line(const char* file, const std::string& line) {
+  const int fd = ::open(file, O_WRONLY | O_CLOEXEC);
+  const bool put = fd >= 0 && ::write(fd, line.data(), line.size()) > 0;
+  if (fd >= 0) ::close(fd);
+  return put;
+}
+
+// A mount namespace of this process's own, as root or as root of a user namespace. "", or
+// why there is none.
 std::string own_mounts() {
   if (::unshare(CLONE_NEWNS) != 0) {
-    const uid_t user = ::getuid();
+    const std::string user = "0 " + std::to_string(::getuid()) + " 1";
+    const std::string group = "0 " + std::to_string(::getgid()) + " 1";
     if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return "no mount namespace may be made here";
-    const int map = ::open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
-    const std::string line = "0 " + std::to_string(user) + " 1";
-    const bool mapped = map >= 0 && ::write(map, line.data(), line.size()) > 0;
-    if (map >= 0) ::close(map);
-    if (!mapped) return "no user can be mapped here";
+    if (!put_line("/proc/self/setgroups", "deny") || !put_line("/proc/self/uid_map", user) ||
+        !put_line("/proc/self/gid_map", group)) {
+      return "no user can be mapped here";
+    }
   }
-  return ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 ? ""
-                                                                          : "no private mounts";
+  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0) return {};
+  return "no private mounts";
 }
 
 // Half of what will be missing: gone, it is room.
