@@ -154,7 +154,9 @@ class Linear : public OnDisk {
     std::vector<std::thread> threads;
     for (std::size_t t = 0; t < kThreads; ++t) {
       callers.push_back(std::make_unique<Caller>(store, clock, seed * kThreads + t));
-      threads.emplace_back([&, t] { callers[t]->run(ops / kThreads); });
+    }
+    for (const auto& one : callers) {
+      threads.emplace_back([&caller = *one, ops] { caller.run(ops / kThreads); });
     }
     for (std::thread& one : threads) one.join();
     for (const auto& one : callers) {
