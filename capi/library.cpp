@@ -136,6 +136,12 @@ int32_t warden_config_set(warden_config* config, const char* key, const char* va
       [&] { return warden::capi::report(config->values.set(key, value), err); });
 }
 
+int32_t warden_config_log(warden_config* config, warden_log_fn hook, void* context) {
+  if (config == nullptr) return WARDEN_E_INVALID_ARGUMENT;
+  config->values.notices = {hook, context};
+  return WARDEN_OK;
+}
+
 void warden_config_free(warden_config* config) {
   delete config;
 }

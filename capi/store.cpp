@@ -78,14 +78,12 @@ int32_t warden_sync(warden_store* store, int64_t timeout_ns) {
 }
 
 int32_t warden_durable_fd(warden_store* store) {
-  return on_store(store, [](engine::Store& engine) { return engine.durable_bell().fd(); });
+  return on_store(store, [](engine::Store& engine) { return engine.durable_fd(); });
 }
 
 int32_t warden_durable_arm(warden_store* store, uint64_t lsn) {
   return on_store(store, [&](engine::Store& engine) {
-    engine.durable_bell().arm(Lsn{lsn}, [&] {
-      return engine.recorder().has_log() ? engine.recorder().log().durable() : Lsn{lsn};
-    });
+    engine.arm_durable(Lsn{lsn});
     return WARDEN_OK;
   });
 }

@@ -49,7 +49,11 @@
  *   once; wait on the LSN. VOLATILE items live in memory only. Alerts are handed out
  *   once their record is durable. After a device error nothing becomes durable any
  *   more: calls answer WARDEN_E_OUTCOME_UNKNOWN or WARDEN_E_IO until the store is
- *   opened anew. A store opened without a path keeps nothing: it answers
+ *   opened anew. While the disk is full, what would need more room answers
+ *   WARDEN_E_NO_SPACE; closings and acks go on in what is left, and everything by
+ *   itself once there is room. A limit of file sizes (RLIMIT_FSIZE) counts as a full
+ *   disk, and raises no SIGXFSZ. warden_config_log tells of all this once. A store opened
+ *   without a path keeps nothing: it answers
  *   WARDEN_DURABILITY_VOLATILE and LSN 0, always.
  *
  * EXAMPLE
@@ -195,6 +199,20 @@ WARDEN_API int32_t warden_config_new(warden_config **config);
  *  segment_bytes and log_factor have no effect. */
 WARDEN_API int32_t warden_config_set(warden_config *config, const char *key, const char *value,
                                      warden_error *err);
+/* How much a line of the log hook weighs. */
+#define WARDEN_LOG_NOTICE 1u  /* what was chosen where there was a choice; room on the disk again */
+#define WARDEN_LOG_WARNING 2u /* the disk is full: some calls answer NO_SPACE for now */
+#define WARDEN_LOG_ERROR 3u   /* a device error: nothing becomes durable until opened anew */
+
+/** Gets one line about a store, when its state changes and not at every call that it
+ *  concerns: once per opening that a simpler way of writing was chosen (code OK); that
+ *  the disk is full (E_NO_SPACE), and that it has room again (OK); a device error
+ *  (E_IO). text names directory and cause; it is the library's and ends with the call. */
+typedef void (*warden_log_fn)(void *context, uint32_t weight, int32_t code, const char *text);
+/** The hook of stores opened with this configuration; NULL, the default, for none. It is
+ *  called from threads of the library and from callers' own, with locks held: it must
+ *  call nothing of this library, and be quick. context must outlive the stores. */
+WARDEN_API int32_t warden_config_log(warden_config *config, warden_log_fn hook, void *context);
 /** Frees it; NULL is allowed. */
 WARDEN_API void warden_config_free(warden_config *config);
 
@@ -489,7 +507,8 @@ WARDEN_API int32_t warden_sync(warden_store *store, int64_t timeout_ns);
  *  write it. */
 WARDEN_API int32_t warden_durable_fd(warden_store *store);
 /** Clears the eventfd and arms it: signalled once lsn is durable, at once if it is.
- *  One position at a time: the highest armed wins. */
+ *  One position at a time: the highest armed wins. Signalled too when a device error
+ *  means that it never will be: warden_wait_durable(store, lsn, 0) tells which. */
 WARDEN_API int32_t warden_durable_arm(warden_store *store, uint64_t lsn);
 
 /* ------------------------------------------------------------------- alerts */
@@ -579,7 +598,8 @@ WARDEN_API int32_t warden_consumer_fd(warden_consumer *consumer);
  *  for ever) for the first. Returns their count; 0 when the time is over or
  *  warden_consumer_wake was called. An alert that does not fit the buffer stays
  *  for the next poll; if not even the first fits, E_BUFFER_TOO_SMALL and need
- *  (may be NULL) tells its bytes. An item has at most one un-acknowledged alert
+ *  (may be NULL) tells its bytes. E_IO after a device error, once what was durable
+ *  has been handed out: no more will come. An item has at most one un-acknowledged alert
  *  a consumer; across items: severity first, then lateness. */
 WARDEN_API int32_t warden_consumer_poll(warden_consumer *consumer, int64_t timeout_ns,
                                         warden_alert *alerts, size_t max, void *buffer,

@@ -66,6 +66,11 @@ void Hub::set_durable(Lsn lsn) noexcept {
   }
 }
 
+void Hub::fail() noexcept {
+  failed_.store(true, std::memory_order_seq_cst);
+  ring_all();
+}
+
 // Opens the gate as far as may be, rings if anything is ready.
 void Hub::refresh(Consumer& consumer) noexcept {
   if (!consumer.gate_.empty()) {
@@ -140,6 +145,7 @@ Counted Hub::poll_raw(Consumer& consumer, std::size_t max, Nanos timeout, void* 
   for (;;) {
     Counted answer{state_of(consumer), 0};
     if (answer.code != Code::ok || max == 0) return answer;
+    const std::uint32_t ticket = consumer.bell_.ticket();
     const Nanos now = options_.now();
     const bool whole = intake(&consumer);
     consumer.open_gate();
@@ -147,13 +153,12 @@ Counted Hub::poll_raw(Consumer& consumer, std::size_t max, Nanos timeout, void* 
     const Nanos timer_before = consumer.next_timer();
     answer = hand_out(consumer, max, now, context, take);
     if (answer.code == Code::ok && answer.count == 0 && !whole) answer.code = Code::no_memory;
+    if (answer.code == Code::ok && answer.count == 0 && failed_.load(std::memory_order_seq_cst)) {
+      answer.code = Code::io;
+    }
     const bool done = answer.code != Code::ok || answer.count > 0 || consumer.wakes_ != wakes ||
                       timeout == 0 || (until != kNever && monotonic_now() >= until);
-    std::uint32_t ticket = 0;
-    if (!done) {
-      consumer.bell_.enter();
-      ticket = consumer.bell_.ticket();
-    }
+    if (!done) consumer.bell_.enter();
     rearm(consumer);
     const Nanos timer = consumer.next_timer();
     if (timer < timer_before) consumer.bell_.wake_sleepers();

@@ -113,6 +113,10 @@ class Hub {
   // --- the log: everything up to here is on stable storage. Never goes back.
   void set_durable(Lsn lsn) noexcept;
 
+  // Nothing will be durable any more: pollers answer io once what is durable has been
+  // handed out, those that wait wake up.
+  void fail() noexcept;
+
   // --- keeper: when on_time is due at the latest (kNever: not at all), any thread
   Nanos next_timer() const noexcept { return next_timer_.load(std::memory_order_seq_cst); }
   // Takes in what was pushed; rings where leases have expired or delays are over.
@@ -131,7 +135,7 @@ class Hub {
   // fit; it runs under the hub's lock and must not call the hub. One that did not
   // fit was not leased and stays. Codes: ok with the count (0: the time is over, or
   // wake), buffer_too_small if not even the first fitted, no_memory, store_closed,
-  // consumer_closed.
+  // consumer_closed; io after fail(), if there is nothing to hand out.
   template <class Take>
   Counted poll(Consumer& consumer, std::size_t max, Nanos timeout, Take&& take) noexcept {
     using Fn = std::remove_reference_t<Take>;
@@ -270,6 +274,9 @@ class Hub {
   Queue queue_;
   alignas(64) std::atomic<bool> armed_{false};
   std::atomic<bool> gate_armed_{false};
+  // Set once. Sequentially consistent: a poller takes its bell's ticket, then reads
+  // this; fail() sets this, then rings.
+  std::atomic<bool> failed_{false};
   // Written under the hub's lock, before timer_moved is called; read by the keeper,
   // after it has said until when it means to sleep. Sequentially consistent, so
   // that either the keeper sees the new instant, or timer_moved sees the old sleep.

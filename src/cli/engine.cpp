@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <mutex>
 #include <utility>
 
 #include "cli/file_io.hpp"
@@ -21,12 +22,35 @@ struct ConfigFree {
 };
 using Config = std::unique_ptr<warden_config, ConfigFree>;
 
+// The last line of the library's that told of trouble: a full disk, a device error.
+class Trouble {
+ public:
+  static void hear(void*, std::uint32_t weight, std::int32_t, const char* text) {
+    if (weight < WARDEN_LOG_WARNING) return;
+    const std::lock_guard lock{mutex_};
+    text_ = text;
+  }
+  static std::string text() {
+    const std::lock_guard lock{mutex_};
+    return text_;
+  }
+
+ private:
+  static inline std::mutex mutex_;
+  static inline std::string text_;
+};
+
+bool is_storage(std::int32_t code) {
+  return code == WARDEN_E_NO_SPACE || code == WARDEN_E_IO || code == WARDEN_E_OUTCOME_UNKNOWN;
+}
+
 // Memory and threads are the machine's matter, everything else the engine's.
 ExitCode exit_code_of(std::int32_t code) {
   switch (code) {
     case WARDEN_E_NO_MEMORY:
     case WARDEN_E_NO_SPACE:
     case WARDEN_E_IO:
+    case WARDEN_E_OUTCOME_UNKNOWN:
     case WARDEN_E_PERMISSION:
     case WARDEN_E_HELD:
       return ExitCode::environment;
@@ -80,7 +104,11 @@ void ConsumerClose::operator()(warden_consumer* consumer) const {
 
 Failure engine_failure(std::string_view what, std::int32_t code, const warden_error* error) {
   std::string message = fmt::format("{}: {}", what, warden_code_name(code));
-  if (error != nullptr && error->message[0] != '\0') message += fmt::format(": {}", error->message);
+  if (error != nullptr && error->message[0] != '\0') {
+    message += fmt::format(": {}", error->message);
+  } else if (const std::string trouble = Trouble::text(); is_storage(code) && !trouble.empty()) {
+    message += fmt::format(": {}", trouble);
+  }
   return Failure{exit_code_of(code), std::move(message)};
 }
 
@@ -91,6 +119,7 @@ Result<Store> open_store(const std::vector<Setting>& settings, const char* path)
     return engine_failure("configuring the engine", code);
   }
   const Config config{raw_config};
+  warden_config_log(config.get(), Trouble::hear, nullptr);
   for (const Setting& setting : settings) {
     const std::int32_t code =
         warden_config_set(config.get(), setting.key, setting.value.c_str(), &error);

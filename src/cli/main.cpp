@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <new>
 #include <system_error>
@@ -73,6 +74,8 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace warden::cli;
+  // Beyond a limit of file sizes a write is to fail, and be told, like one on a full disk.
+  std::signal(SIGXFSZ, SIG_IGN);
   // Only allocation and thread creation throw here.
   try {
     return run(argc, argv);

@@ -187,6 +187,10 @@ Error Cleaner::reserve(std::size_t bytes, std::uint32_t records, Room& room) {
     if (code != Code::would_block) return Error{code, "the log takes no copy"};
     // What is ours in the buffer comes back when it is in a block.
     log.wait_durable(log.last_appended(), 20 * kMilli);
+    // It may be another segment that is waited for: not in a circle.
+    std::unique_lock lock(mutex_);
+    moved_.wait_for(lock, std::chrono::milliseconds(1),
+                    [&] { return stop_.load(std::memory_order_relaxed); });
   }
 }
 

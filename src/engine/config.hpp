@@ -13,6 +13,19 @@
 
 namespace warden::engine {
 
+// Who is told what the library would otherwise keep to itself (warden_config_log).
+struct Notices {
+  enum class Weight : std::uint32_t { notice = 1, warning = 2, error = 3 };
+  using Hook = void (*)(void* context, std::uint32_t weight, std::int32_t code, const char* text);
+
+  void tell(Weight weight, const Error& error) const noexcept {
+    if (hook != nullptr) hook(context, raw(weight), raw(error.code), error.message.c_str());
+  }
+
+  Hook hook = nullptr;
+  void* context = nullptr;
+};
+
 struct Config {
   bool manual_clock = false;
   Nanos tick = kMilli;           // 64 us .. 1 s
@@ -26,7 +39,8 @@ struct Config {
   io::Backend backend = io::Backend::automatic;
   std::uint64_t segment_bytes = 64u << 20;
   std::uint32_t log_factor = 3;  // 2 .. 100: cleaned beyond so many times what lives
-  bool has_path = false;         // set by Store::open, not by a key
+  Notices notices;
+  bool has_path = false;  // set by Store::open, not by a key
 
   // Sets one key as warden_config_set documents it.
   Error set(std::string_view key, std::string_view value);

@@ -67,11 +67,14 @@ void Consumers::withdrawn(std::string_view consumer, const alert::Alert& alert) 
                    {content.bytes, content.used});
 }
 
-Lsn Consumers::write(Room& room, std::uint64_t number, std::string_view name, bool deleted,
-                     const alert::ConsumerOptions& options) {
-  Writer content;
-  encode_consumer(content, {deleted, options, std::string(name)});
+Lsn Consumers::write(Room& room, std::uint64_t number, const Writer& content) noexcept {
   return recorder_.append(room, log::RecordType::consumer, number, content.bytes());
+}
+
+void Consumers::forget(std::string_view name) noexcept {
+  std::lock_guard names(names_);
+  const auto found = numbers_.find(name);
+  if (found != numbers_.end()) numbers_.erase(found);
 }
 
 Error Consumers::open(alert::Hub& hub, std::string_view name, const alert::ConsumerOptions* options,
@@ -83,7 +86,13 @@ Error Consumers::open(alert::Hub& hub, std::string_view name, const alert::Consu
   if (number_of(name) != 0 || !recorder_.has_log()) return hub.open(name, options, consumer);
   const alert::ConsumerOptions wanted = options == nullptr ? alert::ConsumerOptions{} : *options;
   if (Error error = alert::Hub::check(name, wanted)) return error;
-  if (is_error(code)) return Error{code, "consumer: the log takes no more records"};
+  if (is_error(code)) return Error{code, "consumer: " + recorder_.log().why(code)};
+  // What needs memory comes before anything is known of the name: half of it known
+  // would be a consumer whose acknowledgements name nobody after a restart.
+  Writer made;
+  encode_consumer(made, {false, wanted, std::string(name)});
+  Writer unmade;
+  encode_consumer(unmade, {true, {}, std::string(name)});
   {
     // Known before the hub can call the sink for it.
     std::lock_guard names(names_);
@@ -91,11 +100,10 @@ Error Consumers::open(alert::Hub& hub, std::string_view name, const alert::Consu
   }
   // The record first: an alert that is raised meanwhile is owed to it after a restart
   // too, whether or not this opening of the hub still saw it.
-  const Lsn lsn = write(room, ++last_number_, name, false, wanted);
+  const Lsn lsn = write(room, ++last_number_, made);
   if (Error error = hub.open(name, options, consumer)) {
-    write(room, last_number_, name, true, {});
-    std::lock_guard names(names_);
-    numbers_.erase(numbers_.find(name));
+    write(room, last_number_, unmade);
+    forget(name);
     return error;
   }
   if (const Code waited = recorder_.wait(lsn, -1); is_error(waited)) {
@@ -110,13 +118,12 @@ Code Consumers::remove(alert::Hub& hub, std::string_view name) {
   Room room;
   const Code code = recorder_.reserve(2048, 1, log::ReserveFlags::closing, room);
   if (is_error(code)) return code;
+  Writer unmade;  // before the name is gone: it may need memory
+  if (number != 0) encode_consumer(unmade, {true, {}, std::string(name)});
   if (const Code removed = hub.remove(name); is_error(removed)) return removed;
   if (number == 0) return Code::ok;
-  {
-    std::lock_guard names(names_);
-    numbers_.erase(numbers_.find(name));
-  }
-  return recorder_.wait(write(room, number, name, true, {}), -1);
+  forget(name);
+  return recorder_.wait(write(room, number, unmade), -1);
 }
 
 // By portions, so that any number finds room; after the first one there is no error

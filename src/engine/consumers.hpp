@@ -45,8 +45,8 @@ class Consumers final : public alert::AckSink {
   std::unique_lock<std::mutex> freeze() { return std::unique_lock(opening_); }
 
  private:
-  Lsn write(Room& room, std::uint64_t number, std::string_view name, bool deleted,
-            const alert::ConsumerOptions& options);
+  Lsn write(Room& room, std::uint64_t number, const Writer& content) noexcept;
+  void forget(std::string_view name) noexcept;
 
   Recorder& recorder_;
   std::mutex opening_;

@@ -6,7 +6,8 @@
 //
 // No signal is lost: arm() stores the position, then looks at the log; the log
 // moves durable, then looks at the position. Both sequentially consistent, so at
-// least one of the two sees the other and rings.
+// least one of the two sees the other and rings. A log that has failed counts as
+// durable without end here: who waits is told, and asks the log what has become of it.
 #pragma once
 
 #include <sys/eventfd.h>
@@ -44,6 +45,7 @@ class DurableBell {
     }
     advanced(durable());
   }
+  void fail() noexcept { advanced(Lsn{~std::uint64_t{0}}); }
   // From the log, after durable has moved.
   void advanced(Lsn durable) noexcept {
     std::uint64_t armed = armed_.load(std::memory_order_seq_cst);

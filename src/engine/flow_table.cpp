@@ -160,6 +160,15 @@ FlowVersion* FlowTable::known(const flow::Definition& parsed) const noexcept {
   return nullptr;
 }
 
+const FlowVersion* FlowTable::newest(std::string_view text) const {
+  flow::Definition parsed;
+  if (parse(text, parsed)) return nullptr;
+  const FlowName* name = find(parsed.name);
+  const FlowVersion* there =
+      name == nullptr ? nullptr : name->newest.load(std::memory_order_acquire);
+  return there != nullptr && there->def.version == parsed.version ? there : nullptr;
+}
+
 std::unique_ptr<FlowVersion> FlowTable::make(flow::Definition&& parsed,
                                              std::unique_ptr<FlowName>& fresh) {
   FlowName* name = find(parsed.name);

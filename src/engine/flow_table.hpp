@@ -122,6 +122,9 @@ class FlowTable {
   // `before(number)` runs before the version can be seen.
   template <class Before>
   Error define(std::string_view text, const FlowVersion*& version, Before&& before);
+  // The version that define() would find to be the newest already; else null. May
+  // throw std::bad_alloc.
+  const FlowVersion* newest(std::string_view text) const;
   // Replay: the version of this number. corrupt if that cannot be.
   Error restore(std::string_view text, std::uint64_t number);
 

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <new>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -24,6 +25,7 @@ std::thread quiet_thread(const char* name, Body&& body) {
     thread = std::thread(std::forward<Body>(body));
     pthread_setname_np(thread.native_handle(), name);
   } catch (const std::system_error&) {
+  } catch (const std::bad_alloc&) {
   }
   pthread_sigmask(SIG_SETMASK, &old, nullptr);
   return thread;

@@ -98,8 +98,14 @@ Error Store::define_flow(std::string_view text, const FlowVersion*& version) {
   // A longer text is refused by the parser, with its limit.
   const std::size_t bytes = std::min(text.size(), flow::kMaxTextBytes) + 16;
   const Code code = recorder_.reserve(bytes, 1, log::ReserveFlags::none, room);
-  if (is_error(code)) return Error{code, "flow: the log takes no more records"};
-  Lsn lsn = Lsn::none;
+  // On a full disk what is there already can still be said again, as every program does
+  // when it starts.
+  if (is_error(code)) {
+    version = flows_->newest(text);
+    if (version != nullptr && code == Code::no_space) return {};
+    return Error{code, "flow: " + recorder_.log().why(code)};
+  }
+  Lsn lsn = recorder_.last();  // the same again: where it stands is not remembered
   const Error error = flows_->define(text, version, [&](std::uint16_t number) {
     Writer content;
     content.text(text);

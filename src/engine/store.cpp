@@ -58,7 +58,8 @@ void Store::forget_all() {
   counters_.clear();
 }
 
-Error Store::open(const char* path, const Config& given, std::unique_ptr<Store>& out) {
+Error Store::open(const char* path, const Config& given, std::unique_ptr<Store>& out,
+                  const Footing* footing) {
   Config config = given;
   config.has_path = path != nullptr;
   if (!config.has_path && (config.read_only || config.hold)) {
@@ -71,7 +72,7 @@ Error Store::open(const char* path, const Config& given, std::unique_ptr<Store>&
     return Error{Code::no_memory, "out of memory while opening a store"};
   }
   if (path != nullptr) {
-    if (Error error = store->open_log(path)) return error;
+    if (Error error = store->open_log(path, footing)) return error;
   }
   if (!config.manual_clock && !config.read_only) {
     if (Error error = store->start_keeper()) return error;
@@ -80,29 +81,62 @@ Error Store::open(const char* path, const Config& given, std::unique_ptr<Store>&
   return {};
 }
 
-Error Store::open_log(const char* path) {
+Error Store::open_log(const char* path, const Footing* footing) {
   ReplayCrew replay(*this);
-  disk_ = io::make_real_disk(config_.backend);
-  if (disk_ == nullptr) return Error{Code::no_memory, "out of memory while opening a store"};
   log::Options options;
+  io::Disk* disk = nullptr;
+  if (footing != nullptr) {
+    options = footing->log;
+    disk = footing->disk;
+  } else {
+    options.segment_bytes = config_.segment_bytes;
+    disk_ = io::make_real_disk(config_.backend);
+    disk = disk_.get();
+  }
+  if (disk == nullptr) return Error{Code::no_memory, "out of memory while opening a store"};
   options.mode = config_.read_only ? log::Mode::read_only : log::Mode::write;
-  options.segment_bytes = config_.segment_bytes;
   std::unique_ptr<log::Log> opened;
-  if (Error error = log::Log::open(*disk_, path, options, replay, opened)) return error;
+  if (Error error = log::Log::open(*disk, path, options, replay, opened)) return error;
   adopt(opened->uuid());
   incarnations_.begin(opened->epoch());
   time_.go_on_from(std::max(replay.anchor(), config_.manual_clock ? kNoTime : replay.latest()));
   // What is replayed is durable, whatever the log calls it.
   hub_.set_durable(opened->durable());
   recorder_.attach(std::move(opened));
-  recorder_.log().on_durable([this](Lsn lsn) {
+  if (Error error = replay.finish()) return error;
+  watch_log();
+  const log::LogStats stats = log_stats();
+  if (!stats.note.empty()) {
+    config_.notices.tell(Notices::Weight::notice,
+                         Error{Code::ok, std::string(path) + ": " + stats.note});
+  }
+  if (read_only_ || options.manual) return {};
+  cleaner_ = std::make_unique<Cleaner>(*this);
+  return cleaner_->start();
+}
+
+// What the log's own thread, or a waiter in its place, tells.
+void Store::watch_log() {
+  log::Log& log = recorder_.log();
+  log.on_durable([this](Lsn lsn) {
     hub_.set_durable(lsn);
     durable_bell_.advanced(lsn);
   });
-  if (Error error = replay.finish()) return error;
-  if (read_only_) return {};
-  cleaner_ = std::make_unique<Cleaner>(*this);
-  return cleaner_->start();
+  log.on_failure([this](const Error& error) {
+    config_.notices.tell(Notices::Weight::error, error);
+    hub_.fail();
+    durable_bell_.fail();
+  });
+  log.on_room([this](const Error& error) {
+    config_.notices.tell(error ? Notices::Weight::warning : Notices::Weight::notice, error);
+  });
+}
+
+void Store::arm_durable(Lsn lsn) noexcept {
+  durable_bell_.arm(lsn, [this, lsn] {
+    if (!recorder_.has_log() || recorder_.log().failed()) return Lsn{~std::uint64_t{0}};
+    return recorder_.log().durable();
+  });
 }
 
 Error Store::start_keeper() {

@@ -68,10 +68,18 @@ struct Figures {
   Nanos next_due = kNoTime;
 };
 
+// What a store stands on in place of the machine: a disk that a test has made, and a
+// log that it drives.
+struct Footing {
+  io::Disk* disk = nullptr;
+  log::Options log;
+};
+
 class Store {
  public:
   // path: null keeps everything in memory.
-  static Error open(const char* path, const Config& config, std::unique_ptr<Store>& store);
+  static Error open(const char* path, const Config& config, std::unique_ptr<Store>& store,
+                    const Footing* footing = nullptr);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
@@ -117,7 +125,8 @@ class Store {
   Code wait_durable(Lsn lsn, Nanos timeout) noexcept;
   Code sync(Nanos timeout) noexcept { return opened(recorder_.last(), timeout); }
   Recorder& recorder() noexcept { return recorder_; }
-  DurableBell& durable_bell() noexcept { return durable_bell_; }
+  int durable_fd() const noexcept { return durable_bell_.fd(); }
+  void arm_durable(Lsn lsn) noexcept;
   Figures figures() noexcept;
   log::LogStats log_stats() { return recorder_.log().stats(); }
 
@@ -161,7 +170,8 @@ class Store {
   friend class Replay;
   friend class ReplayCrew;
   friend class Cleaner;
-  Error open_log(const char* path);
+  Error open_log(const char* path, const Footing* footing);
+  void watch_log();
   Error start_keeper();
   void adopt(const Hash128& uuid) noexcept;
   bool make_parts() noexcept;

@@ -102,6 +102,8 @@ class Dir {
   // 1 if some opening holds the lock, 0 if not; takes nothing that outlives the call.
   virtual int locked() noexcept = 0;
   virtual void unlock() noexcept = 0;
+  // Some file was opened whose file system refuses O_DIRECT.
+  virtual bool buffered() const noexcept { return false; }
   // Call after lock(): the queue keeps the lock alive while writes are in flight.
   // `note` says why a simpler kind was chosen, if it was.
   virtual int make_queue(unsigned depth, std::unique_ptr<Queue>& out,

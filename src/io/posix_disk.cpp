@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,7 +37,7 @@ int open_guarded(int dir, const char* name, int flags) noexcept {
 // O_DIRECT where it works: some file systems refuse it when opening. Those that
 // accept it there and refuse at the first write are found by one read, which needs
 // the same alignment and changes nothing.
-int open_direct(int dir, const char* name, int flags) noexcept {
+int open_direct(int dir, const char* name, int flags, bool& buffered) noexcept {
   int fd = open_guarded(dir, name, flags | O_DIRECT);
   if (fd < 0 && fd != -EINVAL) return fd;
   if (fd >= 0) {
@@ -47,7 +48,25 @@ int open_direct(int dir, const char* name, int flags) noexcept {
   } else {
     flags &= ~O_EXCL;  // the file may have been made before the refusal
   }
+  buffered = true;
   return open_guarded(dir, name, flags);
+}
+
+// pwrite() beyond RLIMIT_FSIZE raises SIGXFSZ, which would end a program that knows
+// nothing of it. So the limit is asked first, and what it forbids is answered as the
+// kernel would answer a program that ignores the signal: cut short, or EFBIG. (Writes of
+// a ring come from threads that block every signal.)
+std::int64_t write_within_limit(int fd, const void* from, std::size_t size,
+                                std::uint64_t offset) noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+      offset + size > limit.rlim_cur) {
+    const std::uint64_t allowed = limit.rlim_cur / kPageBytes * kPageBytes;
+    if (offset >= allowed) return -EFBIG;
+    size = static_cast<std::size_t>(allowed - offset);
+  }
+  const ssize_t put = ::pwrite(fd, from, size, static_cast<off_t>(offset));
+  return put < 0 ? -errno : put;
 }
 
 constexpr int kLockTries = 5000;  // of a millisecond each
@@ -92,10 +111,10 @@ class RealDir final : public Dir {
         fd = open_guarded(fd_, name, O_RDONLY);
         break;
       case Open::read_write:
-        fd = open_direct(fd_, name, O_RDWR);
+        fd = open_direct(fd_, name, O_RDWR, buffered_);
         break;
       case Open::create:
-        fd = open_direct(fd_, name, O_RDWR | O_CREAT | O_EXCL);
+        fd = open_direct(fd_, name, O_RDWR | O_CREAT | O_EXCL, buffered_);
         break;
       case Open::small:
         fd = open_guarded(fd_, name, O_RDWR | O_CREAT | O_TRUNC);
@@ -174,8 +193,10 @@ class RealDir final : public Dir {
     // The number is for the message that refuses others; the lock is what counts.
     char text[24];
     const int size = std::snprintf(text, sizeof text, "%ld\n", static_cast<long>(::getpid()));
-    if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, text, static_cast<std::size_t>(size), 0) != size) {
-      error = errno;
+    std::int64_t named = ::ftruncate(fd, 0) == 0 ? 0 : -errno;
+    if (named == 0) named = write_within_limit(fd, text, static_cast<std::size_t>(size), 0);
+    if (named != size) {
+      error = named < 0 ? static_cast<int>(-named) : ENOSPC;
       // A full disk must not keep a store from being opened.
       if (error != ENOSPC && error != EDQUOT && error != EFBIG) {
         close_guarded_fd(fd);
@@ -213,6 +234,8 @@ class RealDir final : public Dir {
     lock_ = -1;
   }
 
+  bool buffered() const noexcept override { return buffered_; }
+
   int make_queue(unsigned depth, std::unique_ptr<Queue>& out, std::string& note) noexcept override {
     if (backend_ != Backend::posix) {
       const int result = make_uring_queue(depth, lock_, out);
@@ -230,6 +253,7 @@ class RealDir final : public Dir {
  private:
   int fd_;
   int lock_ = -1;
+  bool buffered_ = false;  // by the opener's thread, then by the committer's role
   const std::uint32_t generation_ = fork_generation();
   Backend backend_;
 };
@@ -299,8 +323,7 @@ std::int64_t RealFile::read(void* to, std::size_t size, std::uint64_t offset) no
 }
 
 std::int64_t RealFile::write(const void* from, std::size_t size, std::uint64_t offset) noexcept {
-  const ssize_t put = ::pwrite(fd_, from, size, static_cast<off_t>(offset));
-  return put < 0 ? -errno : put;
+  return write_within_limit(fd_, from, size, offset);
 }
 
 int RealFile::sync_data() noexcept {

@@ -66,14 +66,6 @@ class Buffer {
     }
     takers_.fetch_sub(1, std::memory_order_relaxed);
   }
-  // The same for whatever else `give_up` looks at.
-  template <class GiveUp>
-  void wait_word(GiveUp give_up) noexcept {
-    takers_.fetch_add(1, std::memory_order_seq_cst);
-    const std::uint32_t seen = freed_.load(std::memory_order_seq_cst);
-    if (!give_up()) io::futex_wait(freed_, seen, kNever);
-    takers_.fetch_sub(1, std::memory_order_relaxed);
-  }
   void wake_takers() noexcept;
   std::uint64_t claim(std::size_t bytes) noexcept {
     // acq_rel: invariant 4.
@@ -92,6 +84,13 @@ class Buffer {
   void free(std::uint64_t position, std::size_t callers, std::size_t cleaner) noexcept;
 
   // ---- anyone
+  // Bytes reserved and not yet in blocks: may be off by those under way.
+  std::uint64_t taken() const noexcept {
+    const std::int64_t left =
+        credit_[0].load(std::memory_order_relaxed) + credit_[1].load(std::memory_order_relaxed);
+    const auto all = static_cast<std::int64_t>(share_[0] + share_[1]);
+    return left >= all ? 0 : static_cast<std::uint64_t>(all - left);
+  }
   std::uint64_t tail() const noexcept { return tail_.load(std::memory_order_acquire); }
   // Before any claim.
   void start_at(std::uint64_t position) noexcept {

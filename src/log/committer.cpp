@@ -106,7 +106,7 @@ void Committer::complete_write(unsigned index, std::int64_t result) noexcept {
   WARDEN_ASSERT(slot.state == SlotState::writing);
   if (result == slot.length || (planted(Plant::short_write_is_whole) && result > 0)) {
     slot.state = SlotState::written;
-    if (starved() && spares_.size() >= options_.spares) set_starved(false);
+    if (starved() && spares_.size() >= options_.spares) set_starved("", 0);
     return;
   }
   const bool full = result < 0 && is_full(static_cast<int>(-result));
@@ -118,7 +118,7 @@ void Committer::complete_write(unsigned index, std::int64_t result) noexcept {
   }
   // Segments are written with zeros beforehand, so only a file system that moves
   // data on overwriting can be full here. Nothing is acknowledged meanwhile.
-  if (full) set_starved(true);
+  if (full) set_starved("write a block", static_cast<int>(-result));
   counters_.resubmitted.fetch_add(1, std::memory_order_relaxed);
   slot.state = SlotState::waiting;
   slot.retry_at = full ? clock_.now_elapsed() + options_.starved_retry : 0;
@@ -293,9 +293,10 @@ void Committer::fail(const char* what, std::int64_t result) noexcept {
   if (listener_.failed) listener_.failed(failure_);
 }
 
-void Committer::set_starved(bool starved) noexcept {
-  if (starved_.exchange(starved, std::memory_order_acq_rel) == starved) return;
-  if (listener_.starved) listener_.starved(starved);
+void Committer::set_starved(const char* what, int error) noexcept {
+  const int before = starved_.exchange(error, std::memory_order_acq_rel);
+  if ((before == 0) == (error == 0)) return;
+  if (listener_.starved) listener_.starved(what, error);
 }
 
 }  // namespace warden::log

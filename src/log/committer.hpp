@@ -51,7 +51,8 @@ struct CommitterOptions {
 struct Listener {
   std::function<void(Lsn)> durable;
   std::function<void(const Error&)> failed;
-  std::function<void(bool)> starved;
+  // What could not be done and why; errno 0: there is room again.
+  std::function<void(const char* what, int error)> starved;
   std::function<void()> freed;
   std::function<void()> segment;  // another one was begun
 };
@@ -110,9 +111,16 @@ class Committer {
     return static_cast<Lsn>(durable_.load(std::memory_order_acquire));
   }
   bool failed() const noexcept { return failed_.load(std::memory_order_acquire); }
-  bool starved() const noexcept { return starved_.load(std::memory_order_acquire); }
+  bool starved() const noexcept { return starved_by() != 0; }
+  // The errno of what found no room; 0: there is some.
+  int starved_by() const noexcept { return starved_.load(std::memory_order_acquire); }
   // Bytes of segments that can still be written without a new file.
   std::uint64_t room() const noexcept { return room_.load(std::memory_order_relaxed); }
+  // The next segment is there, so that more will be made in time.
+  bool spare_ready() const noexcept { return spare_ready_.load(std::memory_order_acquire); }
+  // By what parts of it is kept back (Log::refuse): a sixteenth of the newest segment,
+  // at most the buffer.
+  std::uint64_t margin() const noexcept { return margin_.load(std::memory_order_relaxed); }
   std::uint32_t epoch() const noexcept { return manifest_.epoch; }  // constant after begin()
   const Manifest& manifest() const noexcept { return manifest_; }   // under the role
   std::uint32_t max_content() const noexcept { return max_content_; }
@@ -194,7 +202,7 @@ class Committer {
   bool retryable(std::int64_t result, std::uint32_t length) const noexcept;
   bool write_here(Slot& slot) noexcept;
   void fail(const char* what, std::int64_t result) noexcept;
-  void set_starved(bool starved) noexcept;
+  void set_starved(const char* what, int error) noexcept;
 
   // block_builder.cpp: what goes into a slot
   struct Gathered {
@@ -271,8 +279,10 @@ class Committer {
   // by anyone with acquire.
   std::atomic<std::uint64_t> durable_{0};
   std::atomic<bool> failed_{false};
-  std::atomic<bool> starved_{false};
+  std::atomic<int> starved_{0};
   std::atomic<std::uint64_t> room_{0};
+  std::atomic<std::uint64_t> margin_{0};
+  std::atomic<bool> spare_ready_{false};
   std::atomic<std::uint64_t> log_bytes_{0};
   std::atomic<std::uint64_t> free_wanted_{0};  // set by the cleaner, cleared under the role
   std::atomic<std::uint64_t> freed_{0};        // newest number freed

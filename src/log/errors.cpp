@@ -45,6 +45,11 @@ Error io_error(const std::string& path, const std::string& file, const char* wha
   return make_error(code_of_errno(number), std::move(text));
 }
 
+std::string no_room_text(const std::string& path, const char* what, int error) {
+  return path + ": cannot " + what + ": " + std::strerror(error) +
+         "; new flows, consumers and items are refused until there is room";
+}
+
 Error damage(const std::string& path, const std::string& file, std::uint64_t offset,
              const std::string& what) {
   return make_error(Code::corrupt,

@@ -4,9 +4,11 @@
 #include "log/log.hpp"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "base/assert.hpp"
 #include "io/fork.hpp"
+#include "log/errors.hpp"
 #include "log/planted.hpp"
 
 namespace warden::log {
@@ -16,17 +18,23 @@ bool Log::forked() const noexcept {
 }
 
 // ------------------------------------------------------------------ appending
-Code Log::refuse(ReserveFlags flags) const noexcept {
+// would_block: the next segment is still being made, and what is left of this one may
+// turn out to be all there is. Admitted beyond that, records would wait for room for as
+// long as the disk is full, and closings behind them.
+Code Log::refuse(ReserveFlags flags, std::size_t want) const noexcept {
   if (committer_->failed()) return Code::io;
   if (closing_.load(std::memory_order_acquire)) return Code::store_closed;
-  if (!committer_->starved()) return Code::ok;
-  if (!has(flags, ReserveFlags::closing) && !has(flags, ReserveFlags::cleaner)) {
-    return Code::no_space;
-  }
-  // What is in the buffer must find room too, in blocks that are padded. The last of
-  // it is the cleaner's, since it alone can make room.
-  const std::uint64_t keep = has(flags, ReserveFlags::cleaner) ? 1 : 2;
-  return committer_->room() < keep * buffer_.capacity() ? Code::no_space : Code::ok;
+  const bool starved = committer_->starved();
+  if (!starved && committer_->spare_ready()) return Code::ok;
+  const bool cleaner = has(flags, ReserveFlags::cleaner);
+  const bool closing = has(flags, ReserveFlags::closing);
+  if (starved && !cleaner && !closing) return Code::no_space;
+  // What has been reserved must find room too, in blocks that are padded: one margin.
+  // One more is the cleaner's, since it alone can make room, and two are the closings'.
+  const std::uint64_t margins = cleaner ? 1 : closing ? 2 : 4;
+  const std::uint64_t keep = buffer_.taken() + want + margins * committer_->margin();
+  if (committer_->room() >= keep) return Code::ok;
+  return starved ? Code::no_space : Code::would_block;
 }
 
 bool Log::must_wait(ReserveFlags flags) const noexcept {
@@ -48,19 +56,24 @@ Code Log::reserve(std::size_t content_bytes, std::uint32_t records, ReserveFlags
   const Pool pool = has(flags, ReserveFlags::cleaner) ? Pool::cleaner : Pool::callers;
   if (want > buffer_.share(pool)) return Code::too_large;
   for (;;) {
-    const Code refused = refuse(flags);
-    if (refused != Code::ok) return refused;
-    const bool waits = must_wait(flags);
+    const Code refused = refuse(flags, want);
+    const bool held_up = must_wait(flags);
+    const bool waits = refused == Code::would_block || held_up;
+    if (refused != Code::ok && refused != Code::would_block) return refused;
     if (!waits && buffer_.try_take(pool, want)) break;
     if (has(flags, ReserveFlags::nowait) || pool == Pool::cleaner) return Code::would_block;
     // Records may lie here whose callers have left the waking to a wait to come.
     wake_scribe();
-    if (options_.manual) return Code::would_block;
-    if (waits) {
-      buffer_.wait_word([&] { return !must_wait(flags) || refuse(flags) != Code::ok; });
-    } else {
-      buffer_.wait_credit(pool, want, [&] { return refuse(flags) != Code::ok; });
+    if (options_.manual) {
+      if (!waits) return Code::would_block;
+      if (!pump()) queue_->wait(committer_->idle_time());
+      continue;
     }
+    // More than there ever is, where it is not credit that is waited for.
+    const std::size_t credit = waits ? buffer_.capacity() + 1 : want;
+    buffer_.wait_credit(pool, credit, [&] {
+      return refuse(flags, want) != refused || must_wait(flags) != held_up;
+    });
   }
   out = {want, flags};
   return Code::ok;
@@ -251,6 +264,31 @@ void Log::on_segment(std::function<void()> callback) {
 void Log::on_failure(std::function<void(const Error&)> callback) {
   const std::lock_guard lock(role_);
   on_failure_ = std::move(callback);
+}
+
+void Log::on_room(std::function<void(const Error&)> callback) {
+  const std::lock_guard lock(role_);
+  on_room_ = std::move(callback);
+}
+
+// Under the role. Without memory for a text there is none.
+void Log::room_changed(const char* what, int error) noexcept {
+  buffer_.wake_takers();
+  if (on_segment_) on_segment_();  // who cleans is to know of either
+  if (!on_room_) return;
+  try {
+    on_room_(error == 0 ? Error{Code::ok, path_ + ": there is room again", 0, 0, 0}
+                        : make_error(Code::no_space, no_room_text(path_, what, error)));
+  } catch (const std::bad_alloc&) {
+    on_room_(Error{error == 0 ? Code::ok : Code::no_space, {}, 0, 0, 0});
+  }
+}
+
+std::string Log::why(Code code) const {
+  if (committer_ && committer_->failed()) return committer_->failure().message;
+  if (code != Code::no_space || !committer_) return path_ + ": the log takes no more records";
+  const int error = committer_->starved_by();  // 0: there is room again by now
+  return no_room_text(path_, "make the log's next file", error == 0 ? ENOSPC : error);
 }
 
 // ------------------------------------------------------------------- cleaning

@@ -150,7 +150,13 @@ class Log {
   // Called after each advance, by the scribe or by a waiter that commits for itself:
   // short, takes no lock that is held around calls of this log. Set before appending.
   void on_durable(std::function<void(Lsn)> callback);
+  // Once, when a write or flush has failed: nothing becomes durable any more.
   void on_failure(std::function<void(const Error&)> callback);
+  // The disk is full (why, with the file) or has room again (code ok).
+  void on_room(std::function<void(const Error&)> callback);
+  bool failed() const noexcept { return committer_ && committer_->failed(); }
+  // What lies behind a refusal, for a person: the failure, or that the disk is full.
+  std::string why(Code code) const;
 
   // ---- cleaning; one thread at a time. The cleaner reads the oldest segment, appends
   // again (ReserveFlags::cleaner) what of it still lives, as it is now, under the
@@ -215,10 +221,11 @@ class Log {
   void sleep(bool committing) noexcept;
   void wake_scribe() noexcept;
   void durable_moved(Lsn lsn) noexcept;
+  void room_changed(const char* what, int error) noexcept;
   bool lead(Lsn lsn) noexcept;
   Code state_of(Lsn lsn) const noexcept;
   Code state_of_earlier(Lsn lsn) const noexcept;
-  Code refuse(ReserveFlags flags) const noexcept;
+  Code refuse(ReserveFlags flags, std::size_t want) const noexcept;
   bool must_wait(ReserveFlags flags) const noexcept;
   Code prove(Nanos until) noexcept;
   void fill(const Claim& claim, RecordType type, std::uint64_t incarnation,
@@ -243,6 +250,7 @@ class Log {
   std::function<void(Lsn)> on_durable_;
   std::function<void(const Error&)> on_failure_;
   std::function<void()> on_segment_;
+  std::function<void(const Error&)> on_room_;
 
   std::mutex role_;      // the committer role
   std::mutex close_;     // one close at a time

@@ -188,21 +188,21 @@ Error Log::start(const Recovered& recovered) {
     if (on_failure_) on_failure_(error);
   };
   listener.freed = [this] { durable_moved(committer_->durable()); };
-  listener.starved = [this](bool) {
-    buffer_.wake_takers();
-    if (on_segment_) on_segment_();  // who cleans is to know of either
-  };
+  listener.starved = [this](const char* what, int error) { room_changed(what, error); };
   listener.segment = [this] {
     if (on_segment_) on_segment_();
   };
   io::Clock& clock = options_.clock != nullptr ? *options_.clock : io::real_clock();
-  committer_ = std::make_unique<Committer>(*dir_, path_, *queue_, clock, buffer_, options,
-                                           std::move(listener));
+  auto committer = std::make_unique<Committer>(*dir_, path_, *queue_, clock, buffer_, options,
+                                               std::move(listener));
   uuid_ = new_uuid(recovered);
-  Error error = committer_->begin(recovered, uuid_);
-  if (error) {
-    committer_.reset();
-    return error;
+  // Ours only once it has begun, whether it answers an error or throws: closing would
+  // seal what it knows, and half of a manifest is a log without its segments.
+  if (Error error = committer->begin(recovered, uuid_)) return error;
+  committer_ = std::move(committer);
+  if (dir_->buffered()) {
+    if (!note_.empty()) note_ += "; ";
+    note_ += "the file system refused O_DIRECT: writing through the page cache";
   }
   epoch_ = committer_->epoch();
   ends_ = committer_->manifest().ends;

@@ -186,6 +186,9 @@ void Committer::publish_room() noexcept {
   std::uint64_t room = current_.file ? current_.entry.size - current_.offset : 0;
   for (const Spare& spare : spares_) room += spare.entry.size - kPage;
   room_.store(room, std::memory_order_relaxed);
+  const std::uint64_t size = current_.file ? current_.entry.size : options_.first_segment_bytes;
+  margin_.store(std::min<std::uint64_t>(buffer_.capacity(), size / 16), std::memory_order_relaxed);
+  spare_ready_.store(spares_.size() >= options_.spares, std::memory_order_release);
   log_bytes_.store(sealed_bytes_ + current_.offset, std::memory_order_relaxed);
 }
 

@@ -139,7 +139,7 @@ bool Committer::free_oldest() noexcept {
       return false;
     }
     maker_.retry_at = clock_.now_elapsed() + options_.starved_retry;
-    set_starved(true);
+    set_starved("write a manifest", -result);
     return false;
   }
   free_wanted_.store(0, std::memory_order_relaxed);
@@ -211,7 +211,8 @@ bool Committer::list_spare() noexcept {
     spares_.back().file = std::move(maker.file);
     maker.state = Maker::State::idle;
     publish_room();
-    set_starved(false);
+    set_starved("", 0);
+    buffer_.wake_takers();  // who waited for it
     return true;
   }
   // CURRENT may name the manifest that lists it, so the file stays; the next attempt
@@ -225,7 +226,7 @@ bool Committer::list_spare() noexcept {
     return false;
   }
   maker.retry_at = clock_.now_elapsed() + options_.starved_retry;
-  set_starved(true);
+  set_starved("write a manifest", -result);
   return false;
 }
 
@@ -244,7 +245,7 @@ void Committer::make_failed(const char* what, int result) noexcept {
     return;
   }
   maker.retry_at = clock_.now_elapsed() + options_.starved_retry;
-  set_starved(true);
+  set_starved(what, -result);
 }
 
 }  // namespace warden::log

@@ -14,19 +14,31 @@
 #include "log_model.hpp"
 
 namespace {
-// Counts down to the allocation that fails; negative: none does.
+// Counts down to the allocation that fails; negative: none does. It alone fails, or all
+// after it too.
 long g_allocations_left = -1;
+bool g_lasting = false;
+bool g_reached = false;
+
+bool fails() {
+  if (g_allocations_left < 0) return false;
+  if (g_allocations_left > 0) {
+    --g_allocations_left;
+    return false;
+  }
+  g_reached = true;
+  if (!g_lasting) g_allocations_left = -1;
+  return true;
+}
 }  // namespace
 
 void* operator new(std::size_t size) {
-  if (g_allocations_left == 0) throw std::bad_alloc();
-  if (g_allocations_left > 0) --g_allocations_left;
+  if (fails()) throw std::bad_alloc();
   if (void* place = std::malloc(size == 0 ? 1 : size)) return place;
   throw std::bad_alloc();
 }
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  if (g_allocations_left == 0) return nullptr;
-  if (g_allocations_left > 0) --g_allocations_left;
+  if (fails()) return nullptr;
   return std::malloc(size == 0 ? 1 : size);
 }
 void operator delete(void* place) noexcept {
@@ -131,7 +143,12 @@ TEST(LogFaults, EveryAllocationOfOpeningFails) {
   model.drop();
   class QuietSink final : public log::ReplaySink {
    public:
-    Error apply(Lsn, log::RecordType, std::uint64_t, log::Part) override { return {}; }
+    Error apply(Lsn, log::RecordType, std::uint64_t, log::Part) override {
+      ++records;
+      return {};
+    }
+    void reset() override { records = 0; }
+    int records = 0;
   } sink;
   const auto disk = io::make_real_disk(io::Backend::posix);
   char name[] = "/tmp/warden-fault-XXXXXX";
@@ -140,17 +157,35 @@ TEST(LogFaults, EveryAllocationOfOpeningFails) {
   options.clock = &clock;
   std::unique_ptr<log::Log> log;
   ASSERT_EQ(log::Log::open(*disk, path, options, sink, log).code, Code::ok);
+  constexpr int kRecords = 20;
+  for (int i = 0; i < kRecords; ++i) {
+    log::Credit credit;
+    ASSERT_EQ(log->reserve(5, 1, log::ReserveFlags::none, credit), Code::ok);
+    log->append(credit, log::RecordType::state, 1, std::as_bytes(std::span("hello", 5)));
+    log->release(credit);
+  }
+  ASSERT_EQ(log->sync(-1), Code::ok);
   log.reset();
   int refused = 0;
-  for (long n = 0;; ++n) {
-    g_allocations_left = n;
+  bool ended[2] = {false, false};
+  for (long n = 0; !ended[0] || !ended[1]; ++n) {
+    g_lasting = n % 2 != 0;
+    g_reached = false;
+    g_allocations_left = n / 2;
     const Error error = log::Log::open(*disk, path, options, sink, log);
-    const bool reached = g_allocations_left == 0;
+    const bool reached = g_reached;
     g_allocations_left = -1;
+    log.reset();
+    // A refused opening changes nothing, and the next finds all of it.
+    sink.records = 0;
+    const Error again = log::Log::open(*disk, path, options, sink, log);
+    ASSERT_EQ(again.code, Code::ok) << "after allocation " << n << ": " << again.message;
+    ASSERT_EQ(sink.records, kRecords) << "after allocation " << n;
     log.reset();
     if (!reached) {
       EXPECT_EQ(error.code, Code::ok) << error.message;
-      break;
+      ended[n % 2] = true;
+      continue;
     }
     if (!error) continue;  // it could do without, as when removing leftovers
     ++refused;

@@ -17,6 +17,7 @@
 //    flush answers 0, as the kernel's does.
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -48,6 +49,25 @@ struct Node {
 
 using Directory = std::map<std::string, std::shared_ptr<Node>>;
 
+// Memory that the simulation itself takes is never to fail: a test that lets
+// allocations fail leaves out those made while an Exempt lives.
+inline thread_local int exemptions = 0;
+struct Exempt {
+  Exempt() { ++exemptions; }
+  ~Exempt() { --exemptions; }
+  Exempt(const Exempt&) = delete;
+  Exempt& operator=(const Exempt&) = delete;
+};
+
+// And back, for a call of what is tested out of a test that is exempt as a whole.
+struct NotExempt {
+  NotExempt() : before(exemptions) { exemptions = 0; }
+  ~NotExempt() { exemptions = before; }
+  NotExempt(const NotExempt&) = delete;
+  NotExempt& operator=(const NotExempt&) = delete;
+  const int before;
+};
+
 // Faults that an operation may meet; each a chance in 1,000.
 struct Faults {
   unsigned short_write = 0;
@@ -73,6 +93,9 @@ class SimWorld {
   std::uint64_t fail_at = 0;
   int fail_with = 0;  // -errno; 0: a short write
   bool fail_sticky = false;
+  std::uint64_t fail_for = ~std::uint64_t{0};  // sticky: so many operations, then well again
+  // Count, and let fail, also opening and locking the directory and making a queue.
+  bool count_all = false;
 
   std::uint64_t operations() const { return operations_; }
   bool crashed() const { return crashed_; }
@@ -94,6 +117,8 @@ class SimWorld {
   // ---- the disk's side
   // Counts an operation; 0, or the error that it is to answer.
   int enter();
+  // The same for one that is counted on demand only.
+  int enter_aside() { return count_all ? enter() : crashed_ ? -EIO : 0; }
   bool take_short();
   Directory& now() { return now_; }
   void changed() { changes_.push_back(now_); }

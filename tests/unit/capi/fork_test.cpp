@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <functional>
 #include <thread>
 
@@ -50,6 +51,55 @@ TEST(Fork, EveryCallOfTheChildAnswersForkedAndTheParentGoesOn) {
     EXPECT_EQ(store.complete("k").code, WARDEN_ON_TIME);
     EXPECT_EQ(store.stats().done, 1u);
     warden_scan_close(scan);
+  }
+}
+
+// A child that lives on neither writes to its parent's directory nor holds it open.
+TEST(Fork, AStoreInADirectoryIsTheParentsAlone) {
+  for (const char* backend : {"auto", "posix"}) {
+    char name[] = "/tmp/warden-fork-XXXXXX";
+    const std::string path = std::string(::mkdtemp(name)) + "/store";
+    const std::vector<Setting> settings{{"clock", "manual"}, {"backend", backend}};
+    auto parent = std::make_unique<Store>(path, settings);
+    parent->define(kTimer);
+    parent->track("k", "payload");
+    Consumer consumer = parent->consumer("c");
+    warden_scan* scan = nullptr;
+    ASSERT_EQ(warden_scan_open(parent->get(), nullptr, &scan, nullptr), WARDEN_OK);
+    int told[2];
+    int go[2];
+    ASSERT_EQ(::pipe(told) | ::pipe(go), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      ::close(go[1]);
+      char answer = 'y';
+      for (const std::int32_t code : call_everything(parent->get(), consumer.get(), scan, 0)) {
+        if (code != WARDEN_E_FORKED) answer = 'n';
+      }
+      if (::write(told[1], &answer, 1) != 1) _exit(1);
+      char end = 0;
+      const ssize_t got = ::read(go[0], &end, 1);  // until the parent has gone on
+      _exit(got == 0 ? 42 : 1);
+    }
+    ::close(go[0]);
+    char answer = 0;
+    ASSERT_EQ(::read(told[0], &answer, 1), 1);
+    EXPECT_EQ(answer, 'y') << backend;
+    EXPECT_EQ(parent->track("after", "payload").code, WARDEN_NEW);
+    warden_scan_close(scan);
+    consumer = Consumer();
+    parent.reset();
+    // The child is still there.
+    Store next(path, settings);
+    next.flow = "timer";
+    EXPECT_EQ(next.get_item("after").payload, "payload");
+    EXPECT_EQ(next.stats().live, 2u);
+    ::close(go[1]);
+    int status = 0;
+    waitpid(child, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 42) << backend;
+    for (const int fd : {told[0], told[1]}) ::close(fd);
+    EXPECT_EQ(std::system(("rm -rf " + path.substr(0, path.size() - 6)).c_str()), 0);
   }
 }
 

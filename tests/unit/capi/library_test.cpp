@@ -186,6 +186,8 @@ TEST_F(Config, NullsAreRefusedAndFreeTakesNull) {
   EXPECT_EQ(warden_config_set(config_, "clock", nullptr, nullptr), WARDEN_E_INVALID_ARGUMENT);
   EXPECT_EQ(warden_config_set(config_, "clock", "x", nullptr), WARDEN_E_INVALID_ARGUMENT)
       << "an error that nobody wants";
+  EXPECT_EQ(warden_config_log(nullptr, nullptr, nullptr), WARDEN_E_INVALID_ARGUMENT);
+  EXPECT_EQ(warden_config_log(config_, nullptr, nullptr), WARDEN_OK) << "no hook, as at first";
   warden_config_free(nullptr);
 }
 

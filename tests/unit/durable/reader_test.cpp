@@ -95,6 +95,27 @@ TEST_P(Reader, BesideAWriterUnderLoad) {
   EXPECT_EQ(prefix(*reader_of(acknowledged[0], "a"), "a"), acknowledged[0]);
 }
 
+// The writer's own beacon may fall between two looks; a reader that changed anything
+// would do so at every opening.
+TEST_P(Reader, ChangesNoByteBesideALiveWriter) {
+  Store& writer = open();
+  writer.define(kTimer);
+  for (int i = 0; i < 10; ++i) writer.track(numbered("k", i), "payload");
+  const auto until = std::chrono::steady_clock::now() + std::chrono::nanoseconds(kLong);
+  bool unchanged = false;
+  while (!unchanged && std::chrono::steady_clock::now() < until) {
+    const Image before = image_of(path_);
+    {
+      const std::unique_ptr<Store> one = reader();
+      EXPECT_LE(prefix(*one, "k"), 10);
+    }
+    unchanged = image_of(path_) == before;
+  }
+  EXPECT_TRUE(unchanged);
+  EXPECT_EQ(writer.track("k10").code, WARDEN_NEW);
+  EXPECT_EQ(prefix(*reader_of(11, "k"), "k"), 11);
+}
+
 TEST_P(Reader, RefusesEveryVerb) {
   Store& writer = open();
   writer.define(kTimer);

@@ -5,24 +5,23 @@
 // filters and limits cannot be taken back.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstddef>
 #include <cstdio>
 #include <functional>
 
 #include "../log/log_fixture.hpp"
 #include "io/fork.hpp"
+#include "refused_call.hpp"
 
 namespace warden::log::test {
 namespace {
+
+using warden::test::refuse;
 
 // Runs `body` in a child; its answer must be 0, else the line where it gave up.
 int in_child(const std::function<int()>& body) {
@@ -35,28 +34,6 @@ int in_child(const std::function<int()>& body) {
 
 #define GIVE_UP_UNLESS(cond) \
   if (!(cond)) return __LINE__ % 250 + 1
-
-// System call `number` answers `error`; with `flag`, only if its argument `arg` has it.
-bool refuse(long number, int error, unsigned arg = 0, std::uint32_t flag = 0) {
-  const auto errno_return = static_cast<std::uint32_t>(SECCOMP_RET_ERRNO | error);
-  const auto call = static_cast<std::uint32_t>(number);
-  const auto low_word =
-      static_cast<std::uint32_t>(offsetof(seccomp_data, args) + sizeof(std::uint64_t) * arg);
-  sock_filter filter[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 3),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, low_word),
-      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, flag, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, errno_return),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  if (flag == 0) {
-    filter[2] = BPF_STMT(BPF_RET | BPF_K, errno_return);
-  }
-  sock_fprog program = {static_cast<unsigned short>(std::size(filter)), filter};
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
 
 // Appends, syncs, closes, reopens: 0 if all is there.
 int use_store(const std::string& path, const char* backend, const std::string& note) {

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// H10 on the simulated disk with a limit of bytes: new work is refused and leaves
+// nothing, what closes and acknowledges goes on, and all of it again by itself.
+#include <gtest/gtest.h>
+
+#include "client.hpp"
+#include "expected.hpp"
+#include "flow_texts.hpp"
+
+namespace warden::fault {
+namespace {
+
+using test::kS;
+using test::numbered;
+
+class FullDisk : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_EQ(engine_.open(), WARDEN_OK) << engine_.error.message;
+    ASSERT_EQ(define(test::kTimer), WARDEN_OK);
+    warden_consumer* made = nullptr;
+    ASSERT_EQ(warden_consumer_open(engine_.get(), "ops", 3, nullptr, &made, nullptr), WARDEN_OK);
+    ops_.reset(made);
+  }
+  std::int32_t define(const char* text) {
+    return warden_flow_define(engine_.get(), text, std::strlen(text), nullptr, &engine_.error);
+  }
+  const warden_item_options* at() {
+    options_.at_ns = now_;
+    return &options_;
+  }
+  std::int32_t track(const std::string& key) {
+    return warden_track(engine_.get(), "timer", 5, key.data(), key.size(), "payload", 7, at(),
+                        nullptr);
+  }
+  std::int32_t complete(const std::string& key) {
+    return warden_complete(engine_.get(), "timer", 5, key.data(), key.size(), at(), nullptr);
+  }
+  std::string state(const std::string& key) { return state_of(engine_.get(), "timer/" + key); }
+  // Time passes for the log's own work.
+  void rest() {
+    log::Log& log = engine_.get()->engine->recorder().log();
+    const Nanos until = clock_.now_elapsed() + kSecond;
+    while (clock_.now_elapsed() < until) {
+      if (!log.pump()) log.queue().wait(std::min<Nanos>(log.idle_time(), 10 * kMilli));
+    }
+  }
+  // Tracks until it is refused; how many were taken.
+  int fill() {
+    for (int i = 0; i < 1000; ++i) {
+      const std::int32_t code = track(numbered("k", i));
+      if (code == WARDEN_E_NO_SPACE) return i;
+      EXPECT_EQ(code, WARDEN_NEW);
+      rest();  // so that the next segment is tried for
+    }
+    ADD_FAILURE() << "never full";
+    return 0;
+  }
+
+  sim::SimWorld world_{5};
+  io::ManualClock clock_{1'000'000'000};
+  SimEngine engine_{world_, clock_};
+  ConsumerHandle ops_;
+  warden_item_options options_ = WARDEN_ITEM_OPTIONS_INIT;
+  std::int64_t now_ = kS;
+};
+
+TEST_F(FullDisk, RefusesWhatIsNewGoesOnClosingAndResumesByItself) {
+  for (int i = 0; i < 6; ++i) ASSERT_EQ(track(numbered("early", i)), WARDEN_NEW);
+  world_.capacity = world_.used() + 40 * 1024;  // less than the next segment takes
+  const int taken = fill();
+  EXPECT_EQ(state(numbered("k", taken)), "") << "nothing half applied";
+  EXPECT_EQ(engine_.heard.warnings, 1u) << "said once";
+  EXPECT_NE(engine_.heard.last.find("sim: cannot"), std::string::npos) << engine_.heard.last;
+  EXPECT_NE(engine_.heard.last.find("No space left"), std::string::npos) << engine_.heard.last;
+  // Everything that would be new.
+  EXPECT_EQ(track("other"), WARDEN_E_NO_SPACE);
+  EXPECT_EQ(define(test::kUpload), WARDEN_E_NO_SPACE);
+  EXPECT_NE(std::string(engine_.error.message).find("sim: cannot"), std::string::npos)
+      << engine_.error.message;
+  warden_consumer* none = nullptr;
+  EXPECT_EQ(warden_consumer_open(engine_.get(), "b", 1, nullptr, &none, &engine_.error),
+            WARDEN_E_NO_SPACE);
+  EXPECT_EQ(none, nullptr);
+  EXPECT_NE(std::string(engine_.error.message).find("sim: cannot"), std::string::npos);
+  // What a program says again when it starts is there already.
+  EXPECT_EQ(define(test::kTimer), WARDEN_OK);
+  warden_consumer* again = nullptr;
+  EXPECT_EQ(warden_consumer_open(engine_.get(), "ops", 3, nullptr, &again, nullptr), WARDEN_OK);
+  warden_consumer_close(again);
+
+  // What closes, and alerts.
+  EXPECT_EQ(complete("early0"), WARDEN_ON_TIME);
+  EXPECT_EQ(warden_cancel(engine_.get(), "timer", 5, "early1", 6, at(), nullptr), WARDEN_OK);
+  now_ += 11 * kS;
+  ASSERT_EQ(warden_clock_advance(engine_.get(), now_), WARDEN_OK);
+  const Polled got = poll(ops_.get());
+  ASSERT_EQ(got.code, taken + 4);
+  std::vector<std::uint64_t> leases;
+  for (const warden_alert& one : got.alerts) leases.push_back(one.lease);
+  EXPECT_EQ(warden_alert_ack(ops_.get(), leases.data(), leases.size()), got.code);
+  EXPECT_EQ(warden_sync(engine_.get(), -1), WARDEN_OK);
+  EXPECT_EQ(complete("early2"), WARDEN_LATE);
+  EXPECT_EQ(track("other"), WARDEN_E_NO_SPACE) << "still";
+
+  world_.capacity = ~std::uint64_t{0};
+  rest();
+  EXPECT_EQ(engine_.heard.notices, 1u) << "said once, too";
+  EXPECT_EQ(track("other"), WARDEN_NEW);
+  EXPECT_EQ(track(numbered("k", taken)), WARDEN_NEW);
+  const std::string other = state("other");
+  ops_.reset();
+  ASSERT_EQ(engine_.open(), WARDEN_OK) << engine_.error.message;
+  EXPECT_EQ(state("other"), other);
+  EXPECT_EQ(state("early0").rfind("closed", 0), 0u);
+  EXPECT_EQ(state("early1").rfind("closed", 0), 0u);
+  EXPECT_EQ(state("early2").rfind("closed", 0), 0u);
+  EXPECT_NE(state("early3"), "");
+}
+
+// Until nothing at all fits: closings are refused then, as a whole, and go on later.
+TEST_F(FullDisk, WhenTheReserveIsUsedUpClosingsAreRefusedWholeToo) {
+  for (int i = 0; i < 4; ++i) ASSERT_EQ(track(numbered("early", i)), WARDEN_NEW);
+  world_.capacity = world_.used() + 40 * 1024;
+  const int taken = fill();
+  int closed = 0;
+  std::int32_t code = WARDEN_ON_TIME;
+  for (; closed < taken && code == WARDEN_ON_TIME; closed += code == WARDEN_ON_TIME ? 1 : 0) {
+    code = complete(numbered("k", closed));
+  }
+  if (code == WARDEN_E_NO_SPACE) {
+    EXPECT_EQ(state(numbered("k", closed)).find("closed"), std::string::npos);
+  }
+  std::int32_t clock = WARDEN_OK;
+  for (int i = 0; i < 100 && clock == WARDEN_OK; ++i) {
+    clock = warden_clock_advance(engine_.get(), ++now_);
+  }
+  EXPECT_EQ(clock, WARDEN_E_NO_SPACE) << "the reserve is not endless";
+  EXPECT_EQ(complete("early0"), WARDEN_E_NO_SPACE);
+  EXPECT_EQ(state("early0").find("closed"), std::string::npos) << "nothing half applied";
+  world_.capacity = ~std::uint64_t{0};
+  rest();
+  EXPECT_EQ(complete("early0"), WARDEN_ON_TIME);
+  EXPECT_EQ(track("other"), WARDEN_NEW);
+  ops_.reset();
+  ASSERT_EQ(engine_.open(), WARDEN_OK) << engine_.error.message;
+  for (int i = 0; i < closed; ++i) EXPECT_EQ(state(numbered("k", i)).rfind("closed", 0), 0u) << i;
+  EXPECT_EQ(state("early0").rfind("closed", 0), 0u);
+}
+
+// The disk is full when a program starts: what is there opens, and closings go on.
+TEST_F(FullDisk, AStoreOpensOnAFullDiskIfASegmentIsLeft) {
+  for (int i = 0; i < 20; ++i) ASSERT_EQ(track(numbered("early", i)), WARDEN_NEW);
+  rest();
+  ops_.reset();
+  engine_.close();
+  world_.capacity = world_.used() + 8 * 1024;  // manifests need a page of room
+  ASSERT_EQ(engine_.open(), WARDEN_OK) << engine_.error.message;
+  EXPECT_EQ(define(test::kTimer), WARDEN_OK);
+  EXPECT_EQ(complete("early0"), WARDEN_ON_TIME);
+}
+
+}  // namespace
+}  // namespace warden::fault
