@@ -62,6 +62,12 @@ class Replay {
   Error apply_shared(Lsn lsn, log::RecordType type, std::uint64_t incarnation,
                      std::span<const std::byte> content);
 
+  // Hints for a record that apply() is given soon: fetch_cell first, some records later
+  // fetch_item. Neither changes anything.
+  void fetch_cell(log::RecordType type, std::uint64_t incarnation,
+                  std::span<const std::byte> content) const noexcept;
+  void fetch_item(log::RecordType type, std::uint64_t incarnation) const noexcept;
+
   // What is left after the last record.
   const std::unordered_map<std::uint64_t, Past>& pasts() const noexcept { return past_; }
   const std::map<std::uint64_t, ConsumerRecord>& consumers() const noexcept { return consumers_; }

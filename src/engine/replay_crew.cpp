@@ -18,6 +18,9 @@ Error no_memory() {
   return Error{Code::no_memory, "out of memory while the log was replayed"};
 }
 
+// Records by which the memory that one needs is asked for beforehand.
+constexpr int kFetchAhead = 12;
+
 constexpr bool is_of_lane(RecordType type) noexcept {
   return type == RecordType::body || type == RecordType::state || type == RecordType::item ||
          type == RecordType::past || type == RecordType::owed || type == RecordType::stones;
@@ -159,14 +162,38 @@ void ReplayCrew::work(Worker& worker) noexcept {
 }
 
 void ReplayCrew::apply_batch(Worker& worker, const Batch& batch) {
-  std::size_t at = 0;
-  while (at < batch.size()) {
-    Head head;
-    std::memcpy(&head, batch.data() + at, sizeof head);
-    at += sizeof head;
-    worker.error =
-        worker.replay.apply(head.lsn, head.type, head.incarnation, {batch.data() + at, head.size});
-    at += head.size;
+  // Three cursors over the batch: far ahead cells are fetched, closer items.
+  struct Cursor {
+    std::size_t at = 0;
+    bool next(const Batch& of, Head& head) {
+      if (at >= of.size()) return false;
+      std::memcpy(&head, of.data() + at, sizeof head);
+      at += sizeof head + head.size;
+      return true;
+    }
+  };
+  Cursor cells;
+  Cursor items;
+  Cursor here;
+  Head head;
+  const auto content = [&](const Cursor& of) {
+    return std::span<const std::byte>(batch.data() + of.at - head.size, head.size);
+  };
+  const auto fetch_cell = [&] {
+    if (cells.next(batch, head)) {
+      worker.replay.fetch_cell(head.type, head.incarnation, content(cells));
+    }
+  };
+  const auto fetch_item = [&] {
+    if (items.next(batch, head)) worker.replay.fetch_item(head.type, head.incarnation);
+  };
+  for (int i = 0; i < kFetchAhead; ++i) fetch_cell();
+  for (int i = 0; i < kFetchAhead / 2; ++i) fetch_item();
+  while (true) {
+    fetch_cell();
+    fetch_item();
+    if (!here.next(batch, head)) return;
+    worker.error = worker.replay.apply(head.lsn, head.type, head.incarnation, content(here));
     if (worker.error) {
       worker.failed_at = head.lsn;
       return;
