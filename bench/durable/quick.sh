@@ -5,3 +5,4 @@
 set -eu
 "${BUILD_DIR:-build}/bin/bench_durable" --quick
 "${BUILD_DIR:-build}/bin/bench_recovery" --quick
+"${BUILD_DIR:-build}/bin/bench_cleaning" --quick

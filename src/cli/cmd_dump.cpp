@@ -52,6 +52,16 @@ const char* type_name(log::RecordType type) {
       return "ack";
     case log::RecordType::stage_name:
       return "stage-name";
+    case log::RecordType::item:
+      return "item";
+    case log::RecordType::past:
+      return "past";
+    case log::RecordType::owed:
+      return "owed";
+    case log::RecordType::stones:
+      return "stones";
+    case log::RecordType::totals:
+      return "totals";
     case log::RecordType::pad:
       return "pad";
     case log::RecordType::none:

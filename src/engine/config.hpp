@@ -38,6 +38,7 @@ struct Config {
   Durability durability = Durability::durable;  // of verbs that do not say
   io::Backend backend = io::Backend::automatic;
   std::uint64_t segment_bytes = 64u << 20;
+  std::uint32_t log_factor = 3;  // 2 .. 100: cleaned beyond so many times what lives
   Notices notices;
   bool has_path = false;  // set by Store::open, not by a key
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/store.hpp"
 
-#include <pthread.h>
-#include <signal.h>
 #include <sys/random.h>
 
+#include "engine/cleaner.hpp"
 #include "engine/fork_guard.hpp"
+#include "engine/quiet_thread.hpp"
 #include "engine/replay_crew.hpp"
 #include "flow/text.hpp"
 #include "io/posix_disk.hpp"
@@ -110,7 +110,10 @@ Error Store::open_log(const char* path, const Footing* footing) {
     config_.notices.tell(Notices::Weight::notice,
                          Error{Code::ok, std::string(path) + ": " + stats.note});
   }
-  return {};
+  // A log that a test drives by hand has no other threads.
+  if (read_only_ || options.manual) return {};
+  cleaner_ = std::make_unique<Cleaner>(*this);
+  return cleaner_->start();
 }
 
 // What the log's own thread, or a waiter in its place, tells.
@@ -139,23 +142,9 @@ void Store::arm_durable(Lsn lsn) noexcept {
 
 Error Store::start_keeper() {
   if (Error error = wakeup_.open()) return error;
-  sigset_t all;
-  sigset_t old;
-  sigfillset(&all);
-  // Signals are the application's: the keeper inherits a mask that blocks them.
-  pthread_sigmask(SIG_BLOCK, &all, &old);
-  try {
-    keeper_ = std::thread([this] { keep(); });
-    pthread_setname_np(keeper_.native_handle(), "warden-keeper");
-  } catch (const std::system_error& fault) {
-    pthread_sigmask(SIG_SETMASK, &old, nullptr);
-    return Error{Code::no_memory, std::string("cannot start the keeper: ") + fault.what()};
-  } catch (...) {  // out of memory: the caller's mask goes back all the same
-    pthread_sigmask(SIG_SETMASK, &old, nullptr);
-    throw;
-  }
-  pthread_sigmask(SIG_SETMASK, &old, nullptr);
-  return {};
+  keeper_ = quiet_thread("warden-keeper", [this] { keep(); });
+  if (keeper_.joinable()) return {};
+  return Error{Code::no_memory, "cannot start the keeper's thread"};
 }
 
 Store::~Store() {
@@ -186,6 +175,7 @@ Code Store::close(Nanos drain) noexcept {
     wakeup_.wake();
     keeper_.join();
   }
+  if (cleaner_ != nullptr) cleaner_->stop();
   return recorder_.has_log() ? recorder_.log().close(drain) : Code::ok;
 }
 

@@ -29,12 +29,22 @@ Code Log::refuse(ReserveFlags flags, std::size_t want) const noexcept {
   const bool cleaner = has(flags, ReserveFlags::cleaner);
   const bool closing = has(flags, ReserveFlags::closing);
   if (starved && !cleaner && !closing) return Code::no_space;
-  // What has been reserved must find room too, in blocks that are padded: one margin.
-  // One more is the cleaner's, since it alone can make room, and two are the closings'.
-  const std::uint64_t margins = cleaner ? 1 : closing ? 2 : 4;
+  // What has been reserved must find room too, in blocks that are padded. The cleaner's
+  // copies stop before closings do, or the last of the disk would go to what is there
+  // already, and what ends it would be refused.
+  const std::uint64_t margins = closing ? 2 : cleaner ? 3 : 4;
   const std::uint64_t keep = buffer_.taken() + want + margins * committer_->margin();
   if (committer_->room() >= keep) return Code::ok;
   return starved ? Code::no_space : Code::would_block;
+}
+
+bool Log::must_wait(ReserveFlags flags) const noexcept {
+  return held_up_.load(std::memory_order_seq_cst) && !has(flags, ReserveFlags::closing) &&
+         !has(flags, ReserveFlags::cleaner);
+}
+
+void Log::hold_up(bool on) noexcept {
+  if (held_up_.exchange(on, std::memory_order_seq_cst) && !on) buffer_.wake_takers();
 }
 
 Code Log::reserve(std::size_t content_bytes, std::uint32_t records, ReserveFlags flags,
@@ -48,20 +58,26 @@ Code Log::reserve(std::size_t content_bytes, std::uint32_t records, ReserveFlags
   if (want > buffer_.share(pool)) return Code::too_large;
   for (;;) {
     const Code refused = refuse(flags, want);
-    const bool waits = refused == Code::would_block;
-    if (refused != Code::ok && !waits) return refused;
+    const bool for_room = refused == Code::would_block;
+    if (refused != Code::ok && !for_room) return refused;
+    const bool waits = for_room || must_wait(flags);
     if (!waits && buffer_.try_take(pool, want)) break;
     if (has(flags, ReserveFlags::nowait) || pool == Pool::cleaner) return Code::would_block;
     // Records may lie here whose callers have left the waking to a wait to come.
     wake_scribe();
     if (options_.manual) {
-      if (!waits) return Code::would_block;
+      if (!for_room) return Code::would_block;
       if (!pump()) queue_->wait(committer_->idle_time());
       continue;
     }
-    // More than there ever is, where it is not credit that is waited for.
-    const std::size_t credit = waits ? buffer_.capacity() + 1 : want;
-    buffer_.wait_credit(pool, credit, [&] { return refuse(flags, want) != refused; });
+    const auto changed = [&] { return refuse(flags, want) != refused; };
+    if (for_room) {
+      buffer_.wait_word(changed);
+    } else if (waits) {
+      buffer_.wait_word([&] { return !must_wait(flags) || changed(); });
+    } else {
+      buffer_.wait_credit(pool, want, changed);
+    }
   }
   out = {want, flags};
   return Code::ok;
@@ -244,6 +260,11 @@ void Log::on_durable(std::function<void(Lsn)> callback) {
   on_durable_ = std::move(callback);
 }
 
+void Log::on_segment(std::function<void()> callback) {
+  const std::lock_guard lock(role_);
+  on_segment_ = std::move(callback);
+}
+
 void Log::on_failure(std::function<void(const Error&)> callback) {
   const std::lock_guard lock(role_);
   on_failure_ = std::move(callback);
@@ -292,16 +313,29 @@ Error Log::read_oldest(std::uint64_t number, ReplaySink& sink) {
   }
 }
 
-Code Log::free_oldest(std::uint64_t number, Lsn moved, Nanos timeout) noexcept {
+// Another block, behind everything that is durable by now: it says so. Who reads beside
+// us believes no more than blocks say, and must find the copies of what is freed.
+Code Log::prove(Nanos until) noexcept {
+  Credit credit;
+  if (const Code code = reserve(0, 1, ReserveFlags::cleaner, credit); code != Code::ok) return code;
+  const Claim place = claim(credit, 0);
+  abandon(place);
+  release(credit);
+  return wait_durable(place.lsn,
+                      until == kNever ? -1 : std::max<Nanos>(until - io::monotonic_now(), 0));
+}
+
+Code Log::free_oldest(std::uint64_t number, Lsn moved, Catalog catalog, Nanos timeout) noexcept {
   if (forked()) return Code::forked;
   if (!committer_) return Code::read_only;
   if (number == 0 || committer_->oldest().number != number) return Code::invalid_argument;
   const Nanos begun = io::monotonic_now();
-  const Code durable =
-      planted(Plant::free_before_durable) ? Code::ok : wait_durable(moved, timeout);
-  if (durable != Code::ok) return durable;
   const Nanos until = timeout < 0 ? kNever : add_sat(begun, timeout);
-  committer_->request_free(number);
+  if (!planted(Plant::free_before_durable)) {
+    if (const Code code = wait_durable(moved, timeout); code != Code::ok) return code;
+    if (const Code code = prove(until); code != Code::ok) return code;
+  }
+  committer_->request_free(number, std::move(catalog));
   waiters_.fetch_add(1, std::memory_order_seq_cst);
   Code code = Code::timeout;
   for (;;) {
