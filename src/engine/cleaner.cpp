@@ -21,6 +21,7 @@ namespace {
 constexpr std::uint64_t kItemBytes = 64;
 constexpr std::uint64_t kStoneBytes = 40;
 constexpr std::uint64_t kAlertBytes = 160;
+constexpr std::uint64_t kAside = 256 * 1024;      // of what is left on a full disk
 constexpr auto kLater = std::chrono::seconds(1);  // after want of memory or room
 
 }  // namespace
@@ -150,10 +151,8 @@ Code Cleaner::clean_oldest() {
     log::Log& log = store_.recorder_.log();
     const log::Log::Oldest oldest = log.oldest();
     if (oldest.number == 0) return Code::ok;
-    next_ = freed_;
-    for (Writer& one : stones_) one.clear();
-    Error error = log.read_oldest(oldest.number, *this);
-    for (std::uint32_t lane = 0; !error && lane < kLanes; ++lane) error = flush_stones(lane);
+    Error error = log.starved() ? measure(oldest) : Error{};
+    if (!error) error = move_oldest(oldest);
     if (!error) {
       log::Catalog catalog = next_.catalog();
       const Lsn all = log.last_appended();
@@ -178,8 +177,27 @@ Code Cleaner::clean_oldest() {
   }
 }
 
+Error Cleaner::move_oldest(const log::Log::Oldest& oldest) {
+  next_ = freed_;
+  for (Writer& one : stones_) one.clear();
+  Error error = store_.recorder_.log().read_oldest(oldest.number, *this);
+  for (std::uint32_t lane = 0; !error && lane < kLanes; ++lane) error = flush_stones(lane);
+  return error;
+}
+
+// no_space if the copies would not fit. They are padded, and others write meanwhile.
+Error Cleaner::measure(const log::Log::Oldest& oldest) {
+  measured_ = 0;
+  measuring_ = true;
+  Error error = move_oldest(oldest);
+  measuring_ = false;
+  const bool fits = measured_ + measured_ / 8 + kAside <= store_.recorder_.log().room();
+  return error || fits ? error : Error{Code::no_space, {}};
+}
+
 Error Cleaner::reserve(std::size_t bytes, std::uint32_t records, Room& room) {
   log::Log& log = store_.recorder_.log();
+  if (measuring_) return {};
   for (;;) {
     if (stop_.load(std::memory_order_relaxed)) return Error{Code::store_closed, {}};
     const Code code = store_.recorder_.reserve(bytes, records, log::ReserveFlags::cleaner, room);

@@ -26,8 +26,10 @@
 // If in one round through the whole log most of it had to be written again (what lives
 // was underestimated), the bound moves up to what was reached and a segment more, lest
 // it run for ever. While it is at work and the log takes more than twice that, what brings
-// new work (not what ends it) waits: nobody outruns the cleaner. On a full disk: whatever the
-// bound, as long as it frees anything.
+// new work (not what ends it) waits: nobody outruns the cleaner. On a full disk:
+// whatever the bound, but only if all that lives in the oldest segment fits into what is
+// left, which is measured first: else the last of the disk would go to what is there
+// already, and what ends it would be refused.
 //
 // Invariants
 //   1. A copy is composed and appended under the item's stripe; if it has alerts, also
@@ -72,6 +74,8 @@ class Cleaner final : private log::ReplaySink {
   void hold_up_beyond(std::uint64_t bytes) noexcept;
   void let_go(bool for_good) noexcept;
   Code clean_oldest();
+  Error move_oldest(const log::Log::Oldest& oldest);
+  Error measure(const log::Log::Oldest& oldest);
   void give_up(const Error& error) noexcept;
 
   // Of one segment. An error ends the pass: store_closed when it is to stop.
@@ -124,6 +128,8 @@ class Cleaner final : private log::ReplaySink {
   std::uint64_t round_copied_ = 0;
   std::uint64_t bound_ = 0;  // raised when a round was in vain; 0: not
   bool ended_ = false;       // given up
+  bool measuring_ = false;   // nothing is written, only added up
+  std::uint64_t measured_ = 0;
   mutable std::mutex failure_lock_;
   Error failure_;
 };

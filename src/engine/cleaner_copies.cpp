@@ -19,6 +19,10 @@ constexpr std::uint32_t kSpareRecords = 8;
 
 void Cleaner::append(Room& room, RecordType type, std::uint64_t incarnation,
                      const Writer& content) noexcept {
+  if (measuring_) {
+    measured_ += content.bytes().size() + log::kRecordHeadBytes;
+    return;
+  }
   store_.recorder_.append(room, type, incarnation, content.bytes());
   round_copied_ += content.bytes().size() + log::kRecordHeadBytes;
 }

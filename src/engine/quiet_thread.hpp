@@ -26,6 +26,7 @@ std::thread quiet_thread(const char* name, Body&& body) {
     pthread_setname_np(thread.native_handle(), name);
   } catch (const std::system_error&) {
   } catch (const std::bad_alloc&) {
+    // The same: the caller's mask goes back, and threads that run already can be joined.
   }
   pthread_sigmask(SIG_SETMASK, &old, nullptr);
   return thread;

@@ -110,6 +110,7 @@ Error Store::open_log(const char* path, const Footing* footing) {
     config_.notices.tell(Notices::Weight::notice,
                          Error{Code::ok, std::string(path) + ": " + stats.note});
   }
+  // A log that a test drives by hand has no other threads.
   if (read_only_ || options.manual) return {};
   cleaner_ = std::make_unique<Cleaner>(*this);
   return cleaner_->start();

@@ -29,8 +29,9 @@ Code Log::refuse(ReserveFlags flags, std::size_t want) const noexcept {
   const bool cleaner = has(flags, ReserveFlags::cleaner);
   const bool closing = has(flags, ReserveFlags::closing);
   if (starved && !cleaner && !closing) return Code::no_space;
-  // What has been reserved must find room too, in blocks that are padded: one margin.
-  // One more is the cleaner's, since it alone can make room, and two are the closings'.
+  // What has been reserved must find room too, in blocks that are padded. The last of it
+  // is the cleaner's, since it alone can make room: on a full disk it copies nothing
+  // before it has seen that all of the oldest segment's copies fit (engine/cleaner.hpp).
   const std::uint64_t margins = cleaner ? 1 : closing ? 2 : 4;
   const std::uint64_t keep = buffer_.taken() + want + margins * committer_->margin();
   if (committer_->room() >= keep) return Code::ok;
@@ -57,23 +58,26 @@ Code Log::reserve(std::size_t content_bytes, std::uint32_t records, ReserveFlags
   if (want > buffer_.share(pool)) return Code::too_large;
   for (;;) {
     const Code refused = refuse(flags, want);
-    const bool held_up = must_wait(flags);
-    const bool waits = refused == Code::would_block || held_up;
-    if (refused != Code::ok && refused != Code::would_block) return refused;
+    const bool for_room = refused == Code::would_block;
+    if (refused != Code::ok && !for_room) return refused;
+    const bool waits = for_room || must_wait(flags);
     if (!waits && buffer_.try_take(pool, want)) break;
     if (has(flags, ReserveFlags::nowait) || pool == Pool::cleaner) return Code::would_block;
     // Records may lie here whose callers have left the waking to a wait to come.
     wake_scribe();
     if (options_.manual) {
-      if (!waits) return Code::would_block;
+      if (!for_room) return Code::would_block;
       if (!pump()) queue_->wait(committer_->idle_time());
       continue;
     }
-    // More than there ever is, where it is not credit that is waited for.
-    const std::size_t credit = waits ? buffer_.capacity() + 1 : want;
-    buffer_.wait_credit(pool, credit, [&] {
-      return refuse(flags, want) != refused || must_wait(flags) != held_up;
-    });
+    const auto changed = [&] { return refuse(flags, want) != refused; };
+    if (for_room) {
+      buffer_.wait_word(changed);
+    } else if (waits) {
+      buffer_.wait_word([&] { return !must_wait(flags) || changed(); });
+    } else {
+      buffer_.wait_credit(pool, want, changed);
+    }
   }
   out = {want, flags};
   return Code::ok;
@@ -274,7 +278,6 @@ void Log::on_room(std::function<void(const Error&)> callback) {
 // Under the role. Without memory for a text there is none.
 void Log::room_changed(const char* what, int error) noexcept {
   buffer_.wake_takers();
-  if (on_segment_) on_segment_();  // who cleans is to know of either
   if (!on_room_) return;
   try {
     on_room_(error == 0 ? Error{Code::ok, path_ + ": there is room again", 0, 0, 0}

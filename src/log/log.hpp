@@ -189,6 +189,8 @@ class Log {
   LogStats stats() const;
   // In segments that are still there.
   std::uint64_t log_bytes() const noexcept { return committer_ ? committer_->log_bytes() : 0; }
+  // Bytes that can be written without a new segment.
+  std::uint64_t room() const noexcept { return committer_ ? committer_->room() : 0; }
   // Holds ordinary reservations up (would_block, if they do not wait) until it is taken
   // back: the cleaner's, who else may be outrun.
   void hold_up(bool on) noexcept;
@@ -249,8 +251,8 @@ class Log {
   std::uint32_t generation_ = 0;  // io::fork_generation() when opened
   std::function<void(Lsn)> on_durable_;
   std::function<void(const Error&)> on_failure_;
-  std::function<void()> on_segment_;
   std::function<void(const Error&)> on_room_;
+  std::function<void()> on_segment_;
 
   std::mutex role_;      // the committer role
   std::mutex close_;     // one close at a time

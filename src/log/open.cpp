@@ -188,7 +188,10 @@ Error Log::start(const Recovered& recovered) {
     if (on_failure_) on_failure_(error);
   };
   listener.freed = [this] { durable_moved(committer_->durable()); };
-  listener.starved = [this](const char* what, int error) { room_changed(what, error); };
+  listener.starved = [this](const char* what, int error) {
+    room_changed(what, error);
+    if (on_segment_) on_segment_();  // who cleans is to know of either
+  };
   listener.segment = [this] {
     if (on_segment_) on_segment_();
   };

@@ -138,9 +138,10 @@ class Story {
           warden_consumer_poll(ops_, 0, alerts, 16, buffer.data(), buffer.size(), nullptr);
       CHECK_OR_SAY(got >= 0, warden_code_name(got));
       if (got == 0) break;
-      for (std::int32_t i = 0; i < got; ++i) {
-        CHECK_OR_SAY(warden_alert_ack(ops_, &alerts[i].lease, 1) == 1, "");
-      }
+      std::uint64_t leases[16];
+      for (std::int32_t i = 0; i < got; ++i) leases[i] = alerts[i].lease;
+      const auto count = static_cast<std::size_t>(got);
+      CHECK_OR_SAY(warden_alert_ack(ops_, leases, count) == got, "an ack");
       alerts_ += got;
     }
     CHECK_OR_SAY(alerts_ == taken_ - 10, std::to_string(alerts_));
