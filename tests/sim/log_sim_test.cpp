@@ -50,7 +50,7 @@ TEST_P(LogSim, AcknowledgedIsRecoveredAndRecoveredWasAppended) {
   }
   if (coverage.seeds == 0) GTEST_SKIP() << "skipped: no seed of this part was asked for";
   std::printf("%s", coverage.report("log simulation").c_str());
-  if (coverage.seeds >= 100) expect_all_kinds(coverage);
+  if (coverage.seeds >= 400) expect_all_kinds(coverage);
 }
 
 }  // namespace
