@@ -182,9 +182,39 @@ struct World {
     std::memcpy(node.durable.data(), &header, sizeof header);
     node.seen = node.durable;
   }
-  void refused(const std::string& says) {
+  template <class Change>
+  void change_manifest(Change change) {
+    for (auto& [name, node] : world.now()) {
+      if (number_in(name, "MANIFEST-") == 0) continue;
+      std::string& image = node->durable;
+      auto header = load<ManifestHeader>(image.data());
+      auto first = load<SegmentEntry>(image.data() + sizeof header);
+      change(header, first);
+      std::memcpy(image.data(), &header, sizeof header);
+      std::memcpy(image.data() + sizeof header, &first, sizeof first);
+      const Digest digest = image_digest(image.data(), image.size(), kManifestMagic);
+      std::memcpy(image.data(), &digest, sizeof digest);
+      node->seen = image;
+    }
+  }
+  // The first block of the segment, and the head of its first record.
+  template <class Change>
+  void change_block(const char* name, Change change) {
+    sim::Node& node = *world.now()[name];
+    std::string& image = node.durable;
+    auto header = load<BlockHeader>(image.data() + kPage);
+    auto record = load<RecordHead>(image.data() + kPage + sizeof header);
+    change(header, record);
+    std::memcpy(image.data() + kPage, &header, sizeof header);
+    std::memcpy(image.data() + kPage + sizeof header, &record, sizeof record);
+    header.digest = image_digest(image.data() + kPage, header.length,
+                                 segment_seed(model.options().uuid, header.segment));
+    std::memcpy(image.data() + kPage, &header.digest, sizeof header.digest);
+    node.seen = image;
+  }
+  void refused(const std::string& says, Code code = Code::corrupt) {
     model.open();
-    EXPECT_EQ(model.open_error().code, Code::corrupt);
+    EXPECT_EQ(model.open_error().code, code);
     EXPECT_NE(model.open_error().message.find(says), std::string::npos)
         << model.open_error().message << "\nexpected: " << says;
   }
@@ -238,6 +268,103 @@ TEST(LogHeaders, OneThatIsGoneBeforeASegmentThatWasBegun) {
   std::fill_n(node.durable.begin(), kPage, '\0');
   node.seen = node.durable;
   store.refused("its header is not valid, but segment wal-2 after it was begun");
+}
+
+TEST(LogManifests, EntriesThatCannotBe) {
+  using Change = void (*)(ManifestHeader&, SegmentEntry&);
+  const Change entries[] = {
+      [](ManifestHeader&, SegmentEntry& entry) { entry.number = 0; },
+      [](ManifestHeader&, SegmentEntry& entry) { entry.number = 1'000'000; },
+      [](ManifestHeader&, SegmentEntry& entry) { entry.size += 1; },
+      [](ManifestHeader&, SegmentEntry& entry) { entry.size = kPage; },
+      [](ManifestHeader&, SegmentEntry& entry) { entry.offset = entry.size + kPage; },
+  };
+  for (const Change change : entries) {
+    World store;
+    store.fill(true);
+    store.change_manifest(change);
+    store.refused("an entry of a segment is impossible");
+  }
+  const Change headers[] = {
+      [](ManifestHeader& header, SegmentEntry&) { header.bytes += kPage; },
+      [](ManifestHeader& header, SegmentEntry&) { header.segments = 1'000'000; },
+      [](ManifestHeader& header, SegmentEntry&) { header.number += 1; },
+      [](ManifestHeader& header, SegmentEntry&) { header.epoch = 0; },
+  };
+  for (const Change change : headers) {
+    World store;
+    store.fill(true);
+    store.change_manifest(change);
+    store.refused("its header contradicts the file");
+  }
+}
+
+TEST(LogManifests, TheLastEpochThereIsCannotBePassed) {
+  World store;
+  store.fill(true);
+  store.change_manifest([](ManifestHeader& header, SegmentEntry&) { header.epoch = kMaxEpoch; });
+  store.refused("the most a store can be", Code::limit);
+}
+
+TEST(LogBlocks, OnesThatContradictThemselves) {
+  using Change = void (*)(BlockHeader&, RecordHead&);
+  const Change blocks[] = {[](BlockHeader& block, RecordHead&) { block.end = block.first - 4; },
+                           [](BlockHeader& block, RecordHead&) { block.end += kMaxBlock; }};
+  for (const Change change : blocks) {
+    World store;
+    store.fill(true);
+    store.change_block("wal-1", change);
+    store.refused("a block contradicts itself");
+  }
+  const Change records[] = {
+      [](BlockHeader& block, RecordHead&) { block.end = block.first + 4; },
+      [](BlockHeader&, RecordHead& record) { record.word = 0; },
+      [](BlockHeader&, RecordHead& record) { record.word += 8u << 11; },
+  };
+  for (const Change change : records) {
+    World store;
+    store.fill(true);
+    store.change_block("wal-1", change);
+    store.refused("a record contradicts its block");
+  }
+}
+
+// Reading beside a writer, a file may change between two looks: damage is believed
+// the third time, and each time what was applied before is forgotten.
+TEST(LogReader, BelievesDamageOnlyTheThirdTime) {
+  class CountingSink final : public ReplaySink {
+   public:
+    Error apply(Lsn, RecordType, std::uint64_t, Part) override { return {}; }
+    void reset() override { ++resets; }
+    int resets = 0;
+  } sink;
+  World store;
+  store.fill(false);
+  ASSERT_EQ(store.model.open(), "");  // a writer, which holds the lock
+  sim::Node& node = *store.world.now()["wal-1"];
+  node.seen[kPage + 200] = static_cast<char>(node.seen[kPage + 200] ^ 1);
+  Options options = store.model.options();
+  options.mode = Mode::read_only;
+  std::unique_ptr<Log> reader;
+  const auto disk = sim::make_sim_disk(store.world, store.clock);
+  EXPECT_EQ(Log::open(*disk, "sim", options, sink, reader).code, Code::corrupt);
+  EXPECT_EQ(sink.resets, 2);
+}
+
+TEST(LogReader, AnErrorOfTheSinkEndsTheOpeningWithIt) {
+  class RefusingSink final : public ReplaySink {
+   public:
+    Error apply(Lsn, RecordType, std::uint64_t, Part) override {
+      return Error{Code::limit, "no more", 0, 0, 0};
+    }
+  } sink;
+  World store;
+  store.fill(true);
+  std::unique_ptr<Log> log;
+  const auto disk = sim::make_sim_disk(store.world, store.clock);
+  const std::uint64_t before = store.world.state_hash();
+  EXPECT_EQ(Log::open(*disk, "sim", store.model.options(), sink, log).code, Code::limit);
+  EXPECT_EQ(store.world.state_hash(), before);
 }
 
 TEST(LogEpochs, APositionOfOneTooLongAgoIsLost) {
