@@ -3,7 +3,7 @@
 #
 # Installs the Debian packages that are missing, set by set:
 #
-#   tests/setup.sh [run] [test] [bench] [lint]      (no set named: all of them)
+#   tests/setup.sh [run] [test] [bench] [lint] [coverage]   (no set named: all of them)
 #
 # Nothing missing: says nothing and touches nothing (one dpkg-query). Something
 # missing: apt-get installs it when this user may (root, or sudo without a
@@ -15,8 +15,9 @@ run="build-essential cmake ninja-build ccache pkg-config liburing-dev libmimallo
 test="python3 git libgtest-dev libgmock-dev relacy-dev abigail-tools"
 bench="python3 libbenchmark-dev libevent-dev libuv1-dev libboost-dev"
 lint="python3 git clang-format clang-tidy"
+coverage="python3 gcovr"
 
-[ $# -gt 0 ] || set -- run test bench lint
+[ $# -gt 0 ] || set -- run test bench lint coverage
 wanted=
 for name in "$@"; do
   case $name in
@@ -24,8 +25,9 @@ for name in "$@"; do
     test) wanted="$wanted $test" ;;
     bench) wanted="$wanted $bench" ;;
     lint) wanted="$wanted $lint" ;;
+    coverage) wanted="$wanted $coverage" ;;
     *)
-      echo "setup: no set named '$name': expected run, test, bench or lint" >&2
+      echo "setup: no set named '$name': expected run, test, bench, lint or coverage" >&2
       exit 2
       ;;
   esac

@@ -104,7 +104,8 @@ bool Committer::retryable(std::int64_t result, std::uint32_t length) const noexc
 void Committer::complete_write(unsigned index, std::int64_t result) noexcept {
   Slot& slot = slots_[index];
   WARDEN_ASSERT(slot.state == SlotState::writing);
-  if (result == slot.length || (planted(Plant::short_write_is_whole) && result > 0)) {
+  if (result == slot.length || (planted(Plant::short_write_is_whole) && result > 0) ||
+      (planted(Plant::again_is_done) && result == -EAGAIN)) {
     slot.state = SlotState::written;
     if (starved() && spares_.size() >= options_.spares) set_starved("", 0);
     return;
@@ -208,6 +209,7 @@ void Committer::complete_flush(unsigned index, std::int64_t result) noexcept {
   Flush& flush = flushes_[index];
   WARDEN_ASSERT(flush.active);
   flush.active = false;
+  if (result != 0 && planted(Plant::flush_retried)) result = current_.file->sync_data();
   if (result != 0 && !planted(Plant::flush_error_ignored)) {
     if (!failed()) fail("flush a segment", result > 0 ? -EIO : result);
     return;
@@ -294,6 +296,7 @@ void Committer::fail(const char* what, std::int64_t result) noexcept {
 }
 
 void Committer::set_starved(const char* what, int error) noexcept {
+  if (error == 0 && planted(Plant::starved_for_ever)) return;
   const int before = starved_.exchange(error, std::memory_order_acq_rel);
   if ((before == 0) == (error == 0)) return;
   if (listener_.starved) listener_.starved(what, error);

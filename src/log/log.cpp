@@ -25,6 +25,7 @@ Code Log::refuse(ReserveFlags flags, std::size_t want) const noexcept {
   if (committer_->failed()) return Code::io;
   if (closing_.load(std::memory_order_acquire)) return Code::store_closed;
   const bool starved = committer_->starved();
+  if (starved && planted(Plant::full_disk_refuses_none)) return Code::ok;
   if (!starved && committer_->spare_ready()) return Code::ok;
   const bool cleaner = has(flags, ReserveFlags::cleaner);
   const bool closing = has(flags, ReserveFlags::closing);
@@ -185,6 +186,7 @@ Lsn Log::durable() const noexcept {
 }
 
 Code Log::state_of_earlier(Lsn lsn) const noexcept {
+  if (planted(Plant::cut_answers_ok)) return Code::ok;
   for (const EpochEnd& end : ends_) {
     if (end.epoch == epoch_of(lsn)) return raw(lsn) <= end.end ? Code::ok : Code::lost;
   }

@@ -198,6 +198,7 @@ int write_manifest(io::Dir& dir, Manifest& manifest) {
   const std::string name = manifest_name(manifest.number);
   const std::vector<std::byte> image = encode(manifest);
   int result = write_small(dir, name, image.data(), image.size());
+  if (planted(Plant::old_manifest_first)) dir.unlink(manifest_name(old).c_str());
   const bool entries = !planted(Plant::no_directory_sync);
   if (result == 0 && entries) result = dir.sync();
   const std::string text = current_text(name);

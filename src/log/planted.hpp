@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Bugs to test the tests with. They exist only where WARDEN_PLANTS is defined, in a
-// test's own build of this folder; elsewhere planted() is the constant false.
+// test's own build of this folder; elsewhere planted() is the constant false, which
+// leaves no branch behind (consteval).
 #pragma once
 
 namespace warden::log {
@@ -23,6 +24,21 @@ enum class Plant : int {
   unlink_before_manifest,  // a freed file goes before the manifest that lists it
   free_before_durable,     // a segment is freed before what was moved is flushed
   digest_unchecked,        // a block counts by its header alone
+  again_is_done,           // EAGAIN of a write counts as written
+  flush_retried,           // a failed flush is asked again, and believed
+  short_zeros_are_whole,   // a new segment is as long as was asked, not as was written
+  no_seal,                 // a clean close does not say where the log ends
+  old_manifest_first,      // removed before CURRENT names the new one
+  chain_unchecked,         // a block need not follow the one before it
+  sealed_end_unchecked,    // a chain may end before the sealed end
+  sum_unchecked,           // of a record
+  read_error_is_end,
+  header_error_is_unused,  // a segment whose header cannot be read
+  cut_answers_ok,          // waiting for what a crash cut off
+  reader_unbounded,        // a reader beside a writer takes what is not flushed
+  lock_ignored,            // a second opening for writing
+  full_disk_refuses_none,  // all of what is left goes to submits
+  starved_for_ever,        // room that comes back is not noticed
   count,
 };
 
@@ -32,7 +48,7 @@ inline bool planted(Plant plant) noexcept {
   return g_planted == plant;
 }
 #else
-constexpr bool planted(Plant) noexcept {
+consteval bool planted(Plant) noexcept {
   return false;
 }
 #endif

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "log/errors.hpp"
+#include "log/planted.hpp"
 #include "log/segment_reader.hpp"
 
 namespace warden::log {
@@ -91,6 +92,7 @@ class Recoverer {
           "the file ends here; expected " + std::to_string(segment.entry.size) + " bytes");
     }
     const std::byte* page = reader_.at(0, kPage);
+    if (page == nullptr && planted(Plant::header_error_is_unused)) return {};
     if (page == nullptr) return read_failed(name);  // A
     if (std::all_of(page, page + kPage, [](std::byte b) { return b == std::byte{0}; })) {
       segment.head = Head::zero;
@@ -204,7 +206,7 @@ class Recoverer {
     place.lsn = segment.header.base;
     place.chain = segment.header.digest;
     std::uint64_t limit = ~std::uint64_t{0};
-    if (live_ && (segment.entry.flags & kEntrySealed) == 0) {
+    if (live_ && (segment.entry.flags & kEntrySealed) == 0 && !planted(Plant::reader_unbounded)) {
       // Look first how far the writer is known to have flushed.
       std::uint64_t synced = 0;
       Place probe = place;
@@ -215,8 +217,9 @@ class Recoverer {
     if (Error error = walk(segment, place, limit, synced)) return error;
     const bool sealed = (segment.entry.flags & kEntrySealed) != 0;
     if (sealed) {
-      if (place.offset != segment.entry.offset || place.lsn != segment.entry.end ||
-          place.chain != segment.entry.digest) {  // D
+      const bool whole = place.offset == segment.entry.offset && place.lsn == segment.entry.end &&
+                         place.chain == segment.entry.digest;
+      if (!whole && !planted(Plant::sealed_end_unchecked)) {  // D
         return damage(path_, name, place.offset,
                       "no valid block here; the segment's sealed end is at byte " +
                           std::to_string(segment.entry.offset));
@@ -264,7 +267,8 @@ class Recoverer {
           reader_.block(place.offset, segment.entry.number, seed, header, image, torn);
       if (found == SegmentReader::Found::failed) return read_failed(name);  // A
       if (found == SegmentReader::Found::nothing || header.epoch != segment.header.epoch ||
-          header.first != place.lsn || header.previous != place.chain) {
+          header.first != place.lsn ||
+          (header.previous != place.chain && !planted(Plant::chain_unchecked))) {
         return {};
       }
       if (limit != 0) {
@@ -305,7 +309,8 @@ class Recoverer {
       const std::uint64_t sum = head.sum_low | std::uint64_t{head.sum_high} << 32;
       const std::byte* bytes = image + at + sizeof head;
       if (record_sum(head.word, incarnation, static_cast<Lsn>(lsn), content_hash(bytes, content)) !=
-          sum) {
+              sum &&
+          !planted(Plant::sum_unchecked)) {
         return damage(path_, name, offset + at,
                       "a record's own checksum does not match, though its block's does: it was "
                       "damaged in memory before it was written");

@@ -202,7 +202,7 @@ Error Committer::seal() noexcept {
       }
     }
     if (recyclable_.number != 0) dir_.unlink(segment_name(recyclable_.number).c_str());
-    if (current_.file) {
+    if (current_.file && !planted(Plant::no_seal)) {
       const std::lock_guard lock(list_);
       SegmentEntry& entry = *listed(current_.entry.number);
       entry = current_.entry;

@@ -179,6 +179,7 @@ void Committer::complete_make(std::int64_t result) noexcept {
     make_failed("fill a new segment", result >= 0 ? -ENOSPC : static_cast<int>(result));
     return;
   }
+  if (planted(Plant::short_zeros_are_whole)) result = kZeroPiece;
   maker.offset += static_cast<std::uint64_t>(result) / kPage * kPage;
   if (maker.offset >= maker.limit) maker.state = Maker::State::flush;
   if (maker.state == Maker::State::flush && planted(Plant::spare_not_flushed)) {

@@ -48,7 +48,49 @@ struct Harness {
   std::map<std::string, std::string> alert_of;  // key -> id, once it was raised
   std::set<std::string> acked;
   std::uint64_t answers = 0;
+  // What the child was doing when it was killed, by thread.
+  std::uint64_t while_opening = 0;  // children that had not yet called anything
+  std::uint64_t in_call[kDone + 1] = {};
+  std::uint64_t between = 0;
+  // Steps begun and not answered, found or not found afterwards: both are right.
+  std::uint64_t found = 0;
+  std::uint64_t cut = 0;
 };
+
+// The last thing that each thread said tells where the kill met it.
+void note_points(Harness& h, const std::vector<Message>& said) {
+  std::map<std::uint32_t, Message> last;
+  for (const Message& message : said) last[message.thread] = message;
+  h.while_opening += last.empty() ? 1 : 0;
+  for (const auto& [thread, message] : last) {
+    ++(message.answered != 0 ? h.between : h.in_call[message.step]);
+  }
+}
+
+// The number in the name of the oldest segment: so many less one were freed.
+std::uint64_t segments_freed(const std::string& store) {
+  std::uint64_t oldest = ~std::uint64_t{0};
+  for (const auto& entry : std::filesystem::directory_iterator(store)) {
+    const std::string name = entry.path().filename().string();
+    if (name.rfind("wal-", 0) == 0)
+      oldest = std::min<std::uint64_t>(oldest, std::stoull(name.substr(4)));
+  }
+  return oldest - 1;
+}
+
+void report(const Harness& h, std::uint32_t kills) {
+  const auto number = [](std::uint64_t value) { return static_cast<unsigned long long>(value); };
+  std::printf("kills: %llu segments freed under them\n", number(segments_freed(h.store)));
+  std::printf("kills: %u kills, %zu items, %llu acknowledged answers, %zu alerts, 0 lost\n", kills,
+              h.items.size(), number(h.answers), h.alert_of.size());
+  std::printf(
+      "  killed: %llu children while opening; threads: %llu in track, %llu in the first mark, "
+      "%llu in the second mark, %llu in complete, %llu between calls\n",
+      number(h.while_opening), number(h.in_call[kTracked]), number(h.in_call[kCopied]),
+      number(h.in_call[kChecked]), number(h.in_call[kDone]), number(h.between));
+  std::printf("  unanswered steps: %llu found afterwards, %llu cut off\n", number(h.found),
+              number(h.cut));
+}
 
 [[noreturn]] void fail(const Harness& h, const std::string& what) {
   std::printf("FAILED with --seed %llu: %s\nstore kept: %s\n",
@@ -94,6 +136,7 @@ void run_and_kill(Harness& h, std::uint32_t round, std::uint64_t micros) {
   int status = 0;
   waitpid(child, &status, 0);
   expect(h, WIFSIGNALED(status), "the child ended by itself before it was killed");
+  note_points(h, said);
   for (const Message& m : said) {
     Known& known = h.items[key_of(m.round, m.thread, m.item)];
     (m.answered != 0 ? known.answered : known.begun) = m.step;
@@ -178,23 +221,12 @@ void expect_known(const Harness& h, warden_store* store) {
   warden_scan_close(scan);
 }
 
-// The number in the name of the oldest segment: so many less one were freed.
-std::uint64_t segments_freed(const std::string& store) {
-  std::uint64_t oldest = ~std::uint64_t{0};
-  for (const auto& entry : std::filesystem::directory_iterator(store)) {
-    const std::string name = entry.path().filename().string();
-    if (name.rfind("wal-", 0) == 0)
-      oldest = std::min<std::uint64_t>(oldest, std::stoull(name.substr(4)));
-  }
-  return oldest - 1;
-}
-
 void check(Harness& h) {
   warden_store* store = nullptr;
   warden_error err = WARDEN_ERROR_INIT;
   expect(h, warden_open(h.store.c_str(), nullptr, &store, &err) == WARDEN_OK, err.message);
   std::set<std::string> overdue;
-  for (const auto& [key, known] : h.items) {
+  for (auto& [key, known] : h.items) {
     const std::uint32_t step = step_of(h, store, key);
     expect(h, step >= known.answered,
            key + ": lost: acknowledged step " + std::to_string(known.answered) + ", found " +
@@ -203,6 +235,10 @@ void check(Harness& h) {
            key + ": invented: begun step " + std::to_string(known.begun) + ", found " +
                std::to_string(step));
     if (step == kCopied) overdue.insert(key);
+    if (known.begun == known.answered) continue;
+    // Settled now: what was found stays, what was cut off never was.
+    ++(step == known.begun ? h.found : h.cut);
+    known.begun = known.answered = step;
   }
   warden_stats s WARDEN_STATS_INIT;
   warden_stats_get(store, &s);
@@ -222,11 +258,7 @@ int run(Harness& h, std::uint32_t kills) {
     run_and_kill(h, round, 3'000 + random() % 150'000);
     check(h);
   }
-  std::printf(
-      "%u kills, %zu items, %llu acknowledged answers, %zu alerts, %llu segments freed: "
-      "nothing lost\n",
-      kills, h.items.size(), static_cast<unsigned long long>(h.answers), h.alert_of.size(),
-      static_cast<unsigned long long>(segments_freed(h.store)));
+  report(h, kills);
   return 0;
 }
 

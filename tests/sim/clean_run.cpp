@@ -46,8 +46,13 @@ class Store {
 
   std::string open() {
     MapSink sink;
+    ++coverage.openings;
+    coverage.states.insert(world_.state_hash());
     const Error error = log::Log::open(*disk_, "sim", options_, sink, log_);
+    if (error) ++coverage.failed_openings;
     if (error) return error.code == Code::corrupt ? error.message : std::string();
+    coverage.torn_tails += log_->recovery().torn ? 1 : 0;
+    coverage.recovered += log_->recovery().records;
     if (sink.last < acked_) return "acknowledged records are gone";
     Map expected;
     std::size_t kept = 0;
@@ -76,6 +81,7 @@ class Store {
         log_->release(credit);
         map_[key] = {lsn, value};
         history_.push_back({lsn, key, value});
+        ++coverage.records;
         return true;
       }
       if (code != Code::would_block) return false;
@@ -119,15 +125,21 @@ class Store {
         if (!wrong.empty()) return wrong;
         note_acks();
       }
+      const bool opening = log_ == nullptr;
+      if (log_) coverage.segments += log_->stats().segments;
       world_.crash();
       log_.reset();
+      coverage.cut_at(world_, opening);
       world_.restart_at_random();
     }
+    coverage.fates = world_.fates();
     return {};
   }
 
   std::string live() {
+    std::uint64_t recycled = 0;
     for (int i = 0; i < 1500 && !world_.crashed(); ++i) {
+      ++coverage.steps;
       const std::uint64_t key = world_.rng()() % 4 == 0 ? world_.rng()() % kKeys : 1;
       const std::string value =
           std::to_string(world_.rng()()) + std::string(world_.rng()() % 200, 'v');
@@ -136,17 +148,17 @@ class Store {
       note_acks();
       while (!world_.crashed() && log_->stats().log_bytes > 256 * 1024) {
         if (!clean()) return {};
-        ++cleaned;
+        ++coverage.freed;
       }
       note_acks();
       if (world_.used() > 900 * 1024) return "the log grows without bound";
-      if (i % 100 == 0) recycled = std::max(recycled, log_->stats().recycled);
+      coverage.recycled += log_->stats().recycled - recycled;
+      recycled = log_->stats().recycled;
     }
     return {};
   }
 
-  int cleaned = 0;
-  std::uint64_t recycled = 0;
+  Coverage coverage;
 
  private:
   SimWorld world_;
@@ -161,11 +173,11 @@ class Store {
 
 }  // namespace
 
-std::string run_clean_seed(std::uint64_t seed, int& cleaned, std::uint64_t& recycled) {
+std::string run_clean_seed(std::uint64_t seed, Coverage& coverage) {
   Store store(seed);
   const std::string wrong = store.run();
-  cleaned += store.cleaned;
-  recycled += store.recycled;
+  ++store.coverage.seeds;
+  coverage.add(store.coverage);
   return wrong;
 }
 

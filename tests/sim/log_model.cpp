@@ -81,13 +81,13 @@ std::string LogModel::note_acks() {
   return {};
 }
 
-std::string LogModel::append(std::size_t size, bool& alive) {
+std::string LogModel::append(std::size_t size, bool& alive, log::ReserveFlags flags) {
   std::string content(size, '\0');
   for (char& c : content) c = static_cast<char>('a' + world_.rng()() % 26);
   const std::uint64_t incarnation = world_.rng()();
   log::Credit credit;
   for (int tries = 0;; ++tries) {
-    const Code code = log_->reserve(size, 1, log::ReserveFlags::nowait, credit);
+    const Code code = log_->reserve(size, 1, flags, credit);
     if (code == Code::ok) break;
     if (code == Code::no_space) {
       ++coverage_.no_space;

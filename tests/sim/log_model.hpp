@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "coverage.hpp"
 #include "log/log.hpp"
 #include "sim_disk.hpp"
 
@@ -17,20 +18,6 @@ namespace warden::sim {
 struct Issued {
   Lsn lsn = Lsn::none;
   std::string content;
-};
-
-struct Coverage {
-  std::uint64_t openings = 0;
-  std::uint64_t failed_openings = 0;
-  std::uint64_t crashes = 0;
-  std::uint64_t torn_tails = 0;
-  std::uint64_t records = 0;
-  std::uint64_t recovered = 0;
-  std::uint64_t cut = 0;  // appended, not acknowledged, and gone
-  std::uint64_t segments = 0;
-  std::uint64_t sticky = 0;
-  std::uint64_t readers = 0;
-  std::uint64_t no_space = 0;
 };
 
 class LogModel {
@@ -42,7 +29,8 @@ class LogModel {
   std::string check_reader();
   // One random step of a user. False in `alive` once the log can do nothing more.
   std::string step(bool& alive);
-  std::string append(std::size_t size, bool& alive);
+  std::string append(std::size_t size, bool& alive,
+                     log::ReserveFlags flags = log::ReserveFlags::nowait);
   std::string sync(bool& alive);
   void pump(unsigned passes);
   // Lets the log rest for so long.

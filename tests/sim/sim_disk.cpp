@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Files, queue and crash of the simulated disk.
+// Files, directory and queue of the simulated disk.
 #include "sim_disk.hpp"
 
 #include <algorithm>
@@ -10,148 +10,22 @@
 namespace warden::sim {
 namespace {
 
-void put(std::string& image, std::uint64_t offset, const char* data, std::size_t size) {
-  if (size == 0) return;
-  if (image.size() < offset + size) image.resize(offset + size);
-  std::memcpy(image.data() + offset, data, size);
+enum class Kind : std::uint8_t { segment, manifest, current };
+
+Kind kind_of(const char* name) {
+  if (std::strncmp(name, "wal-", 4) == 0) return Kind::segment;
+  return std::strncmp(name, "MANIFEST-", 9) == 0 ? Kind::manifest : Kind::current;
 }
-
-}  // namespace
-
-// -------------------------------------------------------------------- SimWorld
-int SimWorld::enter() {
-  if (crashed_) return -EIO;
-  ++operations_;
-  if (crash_at != 0 && operations_ >= crash_at) {
-    crashed_ = true;
-    return -EIO;
-  }
-  const bool again = fail_sticky && operations_ > fail_at && operations_ - fail_at < fail_for;
-  if (fail_at != 0 && (operations_ == fail_at || again)) {
-    if (fail_with == 0) short_next_ = true;
-    return fail_with;
-  }
-  return 0;
-}
-
-bool SimWorld::take_short() {
-  const bool injected = short_next_;
-  short_next_ = false;
-  return injected || chance(faults.short_write);
-}
-
-std::uint64_t SimWorld::used() const {
-  std::uint64_t sum = 0;
-  for (const auto& [name, node] : now_) sum += node->seen.size();
-  return sum;
-}
-
-std::size_t SimWorld::unflushed() const {
-  std::size_t sum = 0;
-  for (const auto& [name, node] : now_) sum += node->unflushed.size();
-  return sum;
-}
-
-void SimWorld::entries_synced() {
-  durable_ = now_;
-  changes_.clear();
-}
-
-void SimWorld::restart(const std::function<bool(std::size_t, std::size_t)>& keep,
-                       std::size_t entries) {
-  std::size_t index = 0;
-  std::vector<std::shared_ptr<Node>> nodes;
-  const auto collect = [&](const Directory& from) {
-    for (const auto& [name, node] : from) {
-      if (std::find(nodes.begin(), nodes.end(), node) == nodes.end()) nodes.push_back(node);
-    }
-  };
-  collect(now_);
-  for (const Directory& change : changes_) collect(change);
-  collect(durable_);
-  for (const auto& node : nodes) {
-    for (const Write& write : node->unflushed) {
-      for (std::size_t at = 0; at < write.data.size(); at += kSector) {
-        if (!keep(index, at / kSector)) continue;
-        put(node->durable, write.offset + at, write.data.data() + at,
-            std::min(kSector, write.data.size() - at));
-      }
-      ++index;
-    }
-    node->unflushed.clear();
-    node->seen = node->durable;
-  }
-  if (entries != 0) durable_ = changes_[entries - 1];
-  now_ = durable_;
-  changes_.clear();
-  operations_ = 0;
-  crashed_ = false;
-  crash_at = 0;
-  fail_at = 0;
-  short_next_ = false;
-  locked = false;
-}
-
-void SimWorld::restart_at_random() {
-  // How cruel this crash is: nothing, everything, whole writes, or single sectors.
-  const unsigned mood = static_cast<unsigned>(rng_() % 5);
-  std::map<std::size_t, bool> whole;
-  const auto keep = [&](std::size_t write, std::size_t) {
-    if (mood == 0) return false;
-    if (mood == 1) return true;
-    if (mood == 2) return whole.try_emplace(write, rng_() % 2 == 0).first->second;
-    if (mood == 3) return rng_() % 8 != 0;
-    return rng_() % 2 == 0;
-  };
-  restart(keep, rng_() % (changes_.size() + 1));
-}
-
-void SimWorld::restart_after_kill() {
-  // What was submitted goes on to the disk; what was completed is seen in any case.
-  // Durable it becomes by a flush only, or by luck at the next crash.
-  for (auto& [name, node] : now_) {
-    for (Write& write : node->unflushed) {
-      if (write.completed) continue;
-      write.completed = true;
-      put(node->seen, write.offset, write.data.data(), write.data.size());
-    }
-  }
-  crashed_ = false;
-  operations_ = 0;
-  crash_at = 0;
-  fail_at = 0;
-  short_next_ = false;
-  locked = false;
-}
-
-std::unique_ptr<SimWorld> SimWorld::clone(std::uint64_t seed) const {
-  auto copy = std::make_unique<SimWorld>(seed);
-  std::map<const Node*, std::shared_ptr<Node>> twins;
-  const auto twin = [&](const Directory& from) {
-    Directory out;
-    for (const auto& [name, node] : from) {
-      auto& made = twins[node.get()];
-      if (!made) made = std::make_shared<Node>(*node);
-      out[name] = made;
-    }
-    return out;
-  };
-  copy->now_ = twin(now_);
-  copy->durable_ = twin(durable_);
-  for (const Directory& change : changes_) copy->changes_.push_back(twin(change));
-  copy->crashed_ = crashed_;
-  return copy;
-}
-
-// --------------------------------------------------------------------- SimDisk
-namespace {
+constexpr Point kWrites[] = {Point::write_segment, Point::write_manifest, Point::write_current};
+constexpr Point kFlushes[] = {Point::flush_segment, Point::flush_manifest, Point::flush_current};
 
 class SimFile final : public io::File {
  public:
-  SimFile(SimWorld& world, std::shared_ptr<Node> node) : world_(world), node_(std::move(node)) {}
+  SimFile(SimWorld& world, Kind kind, std::shared_ptr<Node> node)
+      : world_(world), kind_(kind), node_(std::move(node)) {}
 
   std::int64_t read(void* to, std::size_t size, std::uint64_t offset) noexcept override {
-    if (const int error = world_.enter(); error < 0) return error;
+    if (const int error = world_.enter(Point::read); error < 0) return error;
     if (offset >= node_->seen.size()) return 0;
     const std::size_t got = std::min<std::size_t>(size, node_->seen.size() - offset);
     std::memcpy(to, node_->seen.data() + offset, got);
@@ -160,8 +34,10 @@ class SimFile final : public io::File {
 
   std::int64_t write(const void* from, std::size_t size, std::uint64_t offset) noexcept override {
     const Exempt exempt;
-    if (const int error = world_.enter(); error < 0) return error;
-    return finish(begin(from, size, offset), size);
+    const int error = world_.enter(kWrites[static_cast<std::size_t>(kind_)]);
+    if (error < 0) return error;
+    const std::size_t index = begin(from, size, offset);
+    return finish(index, size);
   }
 
   // Submitted: from now on it may reach the platters.
@@ -199,7 +75,9 @@ class SimFile final : public io::File {
 
   int sync_data() noexcept override {
     const Exempt exempt;
-    if (const int error = world_.enter(); error < 0) return fail_flush(error, covered());
+    if (const int error = world_.enter(kFlushes[static_cast<std::size_t>(kind_)]); error < 0) {
+      return fail_flush(error, covered());
+    }
     return flush(covered());
   }
 
@@ -238,7 +116,7 @@ class SimFile final : public io::File {
   }
 
   std::int64_t size() noexcept override {
-    if (const int error = world_.enter_aside(); error < 0) return error;
+    if (const int error = world_.enter_aside(Point::read); error < 0) return error;
     return static_cast<std::int64_t>(node_->seen.size());
   }
 
@@ -252,6 +130,7 @@ class SimFile final : public io::File {
   }
 
   SimWorld& world_;
+  const Kind kind_;
   std::shared_ptr<Node> node_;
 
  public:
@@ -268,14 +147,14 @@ class SimQueue final : public io::Queue {
              std::uint64_t tag) noexcept override {
     const Exempt exempt;
     auto& target = static_cast<SimFile&>(file);
-    Operation operation{&target, tag, size, 0, false, world_.enter(), {}};
+    Operation operation{&target, tag, size, 0, false, world_.enter(Point::submit_segment), {}};
     if (operation.error == 0) operation.index = target.begin(from, size, offset);
     add(operation);
   }
   void flush(io::File& file, std::uint64_t tag) noexcept override {
     const Exempt exempt;
     auto& target = static_cast<SimFile&>(file);
-    add({&target, tag, 0, 0, true, world_.enter(), target.covered()});
+    add({&target, tag, 0, 0, true, world_.enter(Point::flush_segment), target.covered()});
   }
 
   std::size_t reap(io::Completion* out, std::size_t max) noexcept override {
@@ -353,9 +232,10 @@ class SimDir final : public io::Dir {
 
   int open(const char* name, io::Open mode, std::unique_ptr<io::File>& out) noexcept override {
     const Exempt exempt;
-    if (const int error = world_.enter(); error < 0) return error;
-    auto found = world_.now().find(name);
     const bool make = mode == io::Open::create || mode == io::Open::small;
+    const int error = world_.enter(make ? Point::make_file : Point::open);
+    if (error < 0) return error;
+    auto found = world_.now().find(name);
     if (found == world_.now().end() && !make) return -ENOENT;
     if (found != world_.now().end() && mode == io::Open::create) return -EEXIST;
     if (found == world_.now().end()) {
@@ -366,12 +246,14 @@ class SimDir final : public io::Dir {
       found->second = std::make_shared<Node>();
       world_.changed();
     }
-    out = std::make_unique<SimFile>(world_, found->second);
+    out = std::make_unique<SimFile>(world_, kind_of(name), found->second);
     return 0;
   }
   int rename(const char* from, const char* to) noexcept override {
     const Exempt exempt;
-    if (const int error = world_.enter(); error < 0) return error;
+    const bool current = kind_of(to) == Kind::current;
+    const int error = world_.enter(current ? Point::rename_current : Point::rename_segment);
+    if (error < 0) return error;
     const auto found = world_.now().find(from);
     if (found == world_.now().end()) return -ENOENT;
     const auto node = found->second;
@@ -382,27 +264,27 @@ class SimDir final : public io::Dir {
   }
   int unlink(const char* name) noexcept override {
     const Exempt exempt;
-    if (const int error = world_.enter(); error < 0) return error;
+    if (const int error = world_.enter(Point::unlink); error < 0) return error;
     if (world_.now().erase(name) == 0) return -ENOENT;
     world_.changed();
     return 0;
   }
   int sync() noexcept override {
     const Exempt exempt;
-    if (const int error = world_.enter(); error < 0) return error;
+    if (const int error = world_.enter(Point::sync_directory); error < 0) return error;
     world_.entries_synced();
     return 0;
   }
   int list(std::vector<std::string>& names) noexcept override {
     const Exempt exempt;
-    if (const int error = world_.enter(); error < 0) return error;
+    if (const int error = world_.enter(Point::list); error < 0) return error;
     names.clear();
     for (const auto& [name, node] : world_.now()) names.push_back(name);
     return 0;
   }
   int lock(std::int64_t& holder) noexcept override {
     holder = 0;
-    if (const int error = world_.enter_aside(); error < 0) return error;
+    if (const int error = world_.enter_aside(Point::open); error < 0) return error;
     if (world_.locked) return -EWOULDBLOCK;
     world_.locked = true;
     mine_ = true;
@@ -415,7 +297,7 @@ class SimDir final : public io::Dir {
   }
   int make_queue(unsigned depth, std::unique_ptr<io::Queue>& out, std::string&) noexcept override {
     const Exempt exempt;
-    if (const int error = world_.enter_aside(); error < 0) return error;
+    if (const int error = world_.enter_aside(Point::open); error < 0) return error;
     out = std::make_unique<SimQueue>(world_, clock_, depth);
     return 0;
   }
@@ -431,7 +313,7 @@ class SimDisk final : public io::Disk {
   SimDisk(SimWorld& world, io::ManualClock& clock) : world_(world), clock_(clock) {}
   int open_dir(const char*, bool, std::unique_ptr<io::Dir>& out) noexcept override {
     const Exempt exempt;
-    if (const int error = world_.enter_aside(); error < 0) return error;
+    if (const int error = world_.enter_aside(Point::open); error < 0) return error;
     out = std::make_unique<SimDir>(world_, clock_);
     return 0;
   }

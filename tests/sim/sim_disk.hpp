@@ -34,6 +34,35 @@ namespace warden::sim {
 using Rng = std::mt19937_64;
 inline constexpr std::size_t kSector = 512;
 
+// What an operation is, to tell where crashes hit.
+enum class Point : std::uint8_t {
+  list,
+  open,
+  read,
+  make_file,
+  write_segment,   // synchronous: zeros of the first one
+  submit_segment,  // asynchronous: blocks, headers, zeros
+  flush_segment,
+  write_manifest,
+  flush_manifest,
+  write_current,
+  flush_current,
+  rename_current,
+  rename_segment,
+  unlink,
+  sync_directory,
+  count,
+};
+inline constexpr std::size_t kPoints = static_cast<std::size_t>(Point::count);
+const char* name_of(Point point);
+
+// What became of the unflushed writes at crashes.
+struct Fates {
+  std::uint64_t kept = 0;
+  std::uint64_t lost = 0;
+  std::uint64_t torn = 0;  // some sectors of it
+};
+
 struct Write {
   std::uint64_t offset = 0;
   std::string data;
@@ -44,7 +73,6 @@ struct Node {
   std::string durable;           // what is on the platters
   std::string seen;              // what a read gives
   std::vector<Write> unflushed;  // in order of submission
-  bool gone = false;             // unlinked; open handles still work
 };
 
 using Directory = std::map<std::string, std::shared_ptr<Node>>;
@@ -113,12 +141,17 @@ class SimWorld {
   void restart_after_kill();
   std::unique_ptr<SimWorld> clone(std::uint64_t seed) const;
   std::uint64_t used() const;
+  // Of everything that the next opening will find.
+  std::uint64_t state_hash() const;
+  // Where crash_at struck; `count` if it did not.
+  Point crash_point() const { return crash_point_; }
+  const Fates& fates() const { return fates_; }
 
   // ---- the disk's side
   // Counts an operation; 0, or the error that it is to answer.
-  int enter();
+  int enter(Point point);
   // The same for one that is counted on demand only.
-  int enter_aside() { return count_all ? enter() : crashed_ ? -EIO : 0; }
+  int enter_aside(Point point) { return count_all ? enter(point) : crashed_ ? -EIO : 0; }
   bool take_short();
   Directory& now() { return now_; }
   void changed() { changes_.push_back(now_); }
@@ -126,15 +159,21 @@ class SimWorld {
   bool locked = false;
 
  private:
+  void begin_anew();
+
   Rng rng_;
   Directory now_;
   Directory durable_;
   std::vector<Directory> changes_;  // the directory after each unsynced change
   std::uint64_t operations_ = 0;
   bool crashed_ = false;
+  Point crash_point_ = Point::count;
+  Fates fates_;
   bool short_next_ = false;
 };
 
+// Writes into the image of a file, which grows if need be.
+void put(std::string& image, std::uint64_t offset, const char* data, std::size_t size);
 std::unique_ptr<io::Disk> make_sim_disk(SimWorld& world, io::ManualClock& clock);
 
 }  // namespace warden::sim

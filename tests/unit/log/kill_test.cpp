@@ -57,7 +57,7 @@ std::uint64_t setting(const char* name, std::uint64_t otherwise) {
 
 TEST(LogKill, NothingAcknowledgedIsLost) {
   const std::uint64_t seed = setting("WARDEN_SEED", 1);
-  const std::uint64_t kills = setting("WARDEN_KILLS", 20);
+  const std::uint64_t kills = setting("WARDEN_KILLS", WARDEN_USUAL_KILLS);
   std::mt19937_64 rng(seed);
   TempDir dir;
   std::uint64_t next[kThreads] = {};
