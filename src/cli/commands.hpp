@@ -14,6 +14,7 @@ namespace warden::cli {
 // What a command that ran to its end answers: ok, or fault_found.
 using Command = std::function<Result<ExitCode>()>;
 
+void add_backup(CLI::App& app, Command& chosen);
 void add_demo(CLI::App& app, Command& chosen);
 void add_demo_worker(CLI::App& app, Command& chosen);
 void add_dump(CLI::App& app, Command& chosen);

@@ -59,6 +59,7 @@ int run(int argc, char** argv) {
   add_flow(app, chosen);
   add_inspect(app, chosen);
   add_dump(app, chosen);
+  add_backup(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

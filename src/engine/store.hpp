@@ -117,6 +117,9 @@ class Store {
   DurableBell& durable_bell() noexcept { return durable_bell_; }
   Figures figures() noexcept;
   log::LogStats log_stats() { return recorder_.log().stats(); }
+  // A copy in a new or empty directory, while the store is used. bad_state if it keeps
+  // everything in memory; as log::Log::backup.
+  Error backup(const char* to, log::BackupReport& out);
 
  private:
   // A key, looked up, with its stripe locked.

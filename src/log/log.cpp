@@ -273,6 +273,7 @@ Code Log::free_oldest(std::uint64_t number, Lsn moved, Nanos timeout) noexcept {
     if (stopped_.load(std::memory_order_acquire)) code = Code::store_closed;
     if (code != Code::timeout) break;
     if (options_.manual) {
+      if (committer_->is_pinned(number)) break;  // by this very thread's backup
       if (!pump()) queue_->wait(committer_->idle_time());
       continue;
     }

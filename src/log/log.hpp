@@ -27,6 +27,7 @@
 #include "base/code.hpp"
 #include "io/clock.hpp"
 #include "io/disk.hpp"
+#include "log/backup.hpp"
 #include "log/buffer.hpp"
 #include "log/committer.hpp"
 #include "log/histogram.hpp"
@@ -169,6 +170,11 @@ class Log {
   // it is not the oldest.
   Code free_oldest(std::uint64_t number, Lsn moved, Nanos timeout) noexcept;
 
+  // Copies the store into a new or empty directory, everything acknowledged before the
+  // call included, while it goes on: backup.hpp. Segments are not freed before they are
+  // copied: free_oldest() waits for that.
+  Error backup(io::Disk& disk, const std::string& to, const BackupWatch& watch, BackupReport& out);
+
   // ---- life
   // Refuses further reservations, waits at most `drain` for what was appended to be
   // durable, stops, seals, unlocks. Waiters answer store_closed. Idempotent. ok,
@@ -229,6 +235,7 @@ class Log {
 
   std::mutex role_;      // the committer role
   std::mutex close_;     // one close at a time
+  std::mutex backup_;    // one backup at a time
   bool closed_ = false;  // under close_
   // 1 while the scribe sleeps or is about to. seq_cst: it says so, then looks for
   // published records; a publisher publishes, then looks here.
