@@ -21,5 +21,6 @@ void add_dump(CLI::App& app, Command& chosen);
 void add_flow(CLI::App& app, Command& chosen);
 void add_inspect(CLI::App& app, Command& chosen);  // ls, show, stats, verify
 void add_replay(CLI::App& app, Command& chosen);
+void add_salvage(CLI::App& app, Command& chosen);
 
 }  // namespace warden::cli

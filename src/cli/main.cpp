@@ -60,6 +60,7 @@ int run(int argc, char** argv) {
   add_inspect(app, chosen);
   add_dump(app, chosen);
   add_backup(app, chosen);
+  add_salvage(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -53,6 +53,8 @@ struct Options {
   bool manual = false;
   bool inline_commit = true;  // a lone waiter on an idle log commits by itself
   Uuid uuid;                  // of a new store; zero: drawn at random
+  // Of a new store with a uuid: openings that count as having been before its first.
+  std::uint32_t epochs_before = 0;
 };
 
 enum class ReserveFlags : std::uint32_t {

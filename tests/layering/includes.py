@@ -29,6 +29,7 @@ MAY_INCLUDE = {
 MAY_ALSO = {
     "src/cli/cmd_backup.cpp": {"io", "log"},
     "src/cli/cmd_dump.cpp": {"log", "io"},
+    "src/cli/cmd_salvage.cpp": {"engine", "index", "log"},
     "src/cli/store_failure.hpp": {"base"},
     "src/cli/flow_view.cpp": {"flow"},
     "src/cli/timeline.cpp": {"alert", "engine", "flow", "io", "log"},
