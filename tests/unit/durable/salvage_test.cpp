@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Random stores, damaged at random sectors, and salvaged. Whatever the damage: every item
+// is in the new store as it truly was, or it is listed, by its key or, where no whole
+// record of it is left, by the range in which its beginning lay. So are its alerts.
+//
+//   random verbs -> truth (read before the damage) -> damage -> salvage -> compare
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <random>
+#include <set>
+
+#include "engine/salvage.hpp"
+#include "on_disk.hpp"
+
+namespace warden::test {
+namespace {
+
+namespace fs = std::filesystem;
+using engine::Fate;
+
+constexpr const char* kAnyStages = R"(
+[flow]
+name = "any"
+stages = "any"
+dedupe = "2s"
+[[rule]]
+name = "t"
+kind = "total"
+within = "20s"
+escalate = ["+10s"]
+)";
+
+std::uint64_t first_seed() {
+  const char* one = std::getenv("WARDEN_SEED");
+  return one != nullptr ? std::strtoull(one, nullptr, 10) : 1;
+}
+std::uint64_t seeds(std::uint64_t usual) {
+  if (std::getenv("WARDEN_SEED") != nullptr) return 1;
+  const char* many = std::getenv("WARDEN_SEEDS");
+  return many != nullptr ? std::strtoull(many, nullptr, 10) : usual;
+}
+
+// What was written about the newest item of a key.
+struct Told {
+  std::uint64_t incarnation = 0;
+  std::uint64_t body = 0;  // LSN of its beginning
+  std::set<std::uint64_t> incarnations;
+};
+using Key = std::pair<std::string, std::string>;  // flow, key
+using AlertId = std::pair<std::uint64_t, std::uint64_t>;
+
+struct State {
+  std::map<Key, Item> items;
+  std::map<AlertId, std::pair<Key, std::uint64_t>> alerts;  // -> its item
+};
+
+class Salvage : public ::testing::Test {
+ protected:
+  std::string path(const char* name) const { return dir_.path(name); }
+
+  void live(std::uint64_t seed, int steps) {
+    rng_.seed(seed);
+    Store store(path("store"), {{"clock", "manual"}, {"segment_bytes", "4194304"}});
+    store.define(kUpload);
+    store.define(kAnyStages);
+    store.now = kS;
+    Consumer ops;
+    for (int i = 0; i < steps; ++i) {
+      step(store, i);
+      if (i == steps / 4) ops = store.consumer("ops");
+      if (rng_() % 40 == 0) {
+        EXPECT_EQ(warden_sync(store.get(), -1), WARDEN_OK);
+      }
+      if (rng_() % 60 == 0) store.advance(store.now + static_cast<std::int64_t>(rng_() % 5) * kS);
+      if (i > steps / 2 && rng_() % 100 == 0) ops.ack(ops.poll(8));
+    }
+    store.advance(store.now + 3 * kS);
+    EXPECT_EQ(warden_close(store.get(), kLong), WARDEN_OK);
+  }
+
+  void step(Store& store, int i) {
+    store.flow = rng_() % 3 == 0 ? "any" : "upload";
+    const std::string key = numbered("k", rng_() % 150);
+    With with;
+    with.at = store.now;
+    with.durability = WARDEN_DURABILITY_BUFFERED;
+    Answer answer;
+    switch (rng_() % 6) {
+      case 0:
+      case 1:
+        answer = store.track(key, std::string(rng_() % 600, static_cast<char>('a' + i % 26)), with);
+        if (answer.code == WARDEN_NEW) {
+          Told& told = told_[{store.flow, key}];
+          told.incarnation = answer.r.incarnation;
+          told.body = answer.r.lsn;
+          told.incarnations.insert(told.incarnation);
+        }
+        break;
+      case 2:
+        answer = store.flow == "any"
+                     ? store.mark(key, numbered("stage", rng_() % 12), with)
+                     : store.mark(key, rng_() % 2 == 0 ? "uploaded" : "copied", with);
+        break;
+      case 3:
+        answer = store.touch(key, with);
+        break;
+      case 4:
+        answer = rng_() % 2 == 0 ? store.complete(key, with) : store.touch(key, with);
+        break;
+      default:
+        answer = rng_() % 4 == 0 ? store.cancel(key, with) : store.touch(key, with);
+    }
+  }
+
+  // Everything that can be read of a store, from a copy of it.
+  State read(const std::string& from) {
+    const std::string copy = path("read");
+    fs::remove_all(copy);
+    fs::copy(from, copy);
+    State out;
+    Store store(copy, {{"clock", "manual"}, {"hold", "true"}});
+    for (const auto& [key, told] : told_) {
+      store.flow = key.first;
+      out.items[key] = store.get_item(key.second);
+    }
+    Consumer ops = store.consumer("ops");
+    for (const Alert& one : ops.drain()) {
+      if (one.raw.resolves[0] != 0 || one.raw.resolves[1] != 0) continue;
+      out.alerts[one.id()] = {{one.flow, one.key}, one.raw.incarnation};
+    }
+    return out;
+  }
+
+  // Sectors of segments, up to the last that was ever written, each in one of four ways.
+  void damage(int sectors) {
+    std::vector<std::string> files;
+    for (const auto& entry : fs::directory_iterator(path("store"))) {
+      if (entry.path().filename().string().rfind("wal-", 0) == 0) files.push_back(entry.path());
+    }
+    std::sort(files.begin(), files.end());
+    for (int i = 0; i < sectors; ++i) {
+      const std::string& file = files[rng_() % files.size()];
+      std::string all = read_file(file);
+      const std::size_t used = all.find_last_not_of('\0');
+      if (used == std::string::npos) continue;  // a spare
+      const std::size_t at = rng_() % (used / 512 + 1) * 512;
+      const auto way = rng_() % 4;
+      if (way == 0) all[at + rng_() % 512] ^= static_cast<char>(1 << rng_() % 8);
+      if (way == 1) std::memset(all.data() + at, 0, 512);
+      if (way == 2) all.replace(at, 512, all.substr(rng_() % (used / 512 + 1) * 512, 512));
+      // A stretch of them, as of a lost write.
+      if (way == 3) {
+        const std::size_t bytes = std::min<std::size_t>(all.size() - at, rng_() % 40 * 512);
+        std::memset(all.data() + at, static_cast<int>(rng_() % 256), bytes);
+      }
+      write_file(file, all);
+    }
+  }
+
+  void salvage() {
+    const Image before = image_of(path("store"));
+    fs::remove_all(path("new"));
+    found_ = {};
+    const Error error = engine::salvage(path("store"), path("new"), found_);
+    ASSERT_EQ(error.code, Code::ok) << error.message;
+    EXPECT_EQ(image_of(path("store")), before);
+    EXPECT_FALSE(fs::exists(path("new.salvaging")));
+    std::uint64_t lost = 0;
+    std::uint64_t uncertain = 0;
+    for (const auto& one : found_.casualties) {
+      lost += one.fate == Fate::lost;
+      uncertain += one.fate == Fate::uncertain;
+    }
+    EXPECT_EQ(found_.lost, lost);
+    EXPECT_EQ(found_.uncertain, uncertain);
+    EXPECT_TRUE(!found_.whole() || lost + uncertain == 0);
+  }
+
+  bool listed(const Key& key, const Told& told, std::initializer_list<Fate> fates) const {
+    for (const auto& one : found_.casualties) {
+      const bool it = told.incarnations.count(one.incarnation) != 0 ||
+                      (one.flow == key.first && one.key == key.second);
+      if (it && std::find(fates.begin(), fates.end(), one.fate) != fates.end()) return true;
+    }
+    return false;
+  }
+  bool in_lost_range(std::uint64_t lsn) const {
+    for (const log::LostRange& one : found_.log.lost) {
+      if (raw(one.after) < lsn && lsn <= raw(one.upto)) return true;
+    }
+    return false;
+  }
+
+  static bool is_open(const Item& item) { return item.code == WARDEN_OK; }
+  static std::string state_of(const Item& item) {
+    if (is_open(item)) return text_of(item);
+    // A tombstone's window ends when its stripe is next looked at, so either is closed.
+    return "closed";
+  }
+
+  // A stage whose name is lost stands there under a name that the notes tell.
+  bool renamed(const std::string& flow, const std::string& stage) const {
+    const std::string line =
+        "flow " + flow + ": the name of a stage is lost; it is " + stage + " now";
+    return std::find(found_.notes.begin(), found_.notes.end(), line) != found_.notes.end();
+  }
+
+  // "" if the new store tells the truth of this key or the list does.
+  std::string judge(const Key& key, const Told& told, const Item& truth, Item got) {
+    const std::string at = key.first + "/" + key.second + ": ";
+    if (is_open(got) && renamed(key.first, got.stage)) got.stage = truth.stage;
+    if (state_of(truth) == state_of(got)) return {};
+    if (is_open(got)) {
+      if (listed(key, told, {Fate::uncertain})) return {};
+      // An older item of the key, which is open: the newer one left no trace.
+      return at + "open, not as it was, and not listed: " + text_of(got) + " but was " +
+             state_of(truth);
+    }
+    if (listed(key, told, {Fate::lost})) return {};
+    if (in_lost_range(told.body)) return {};
+    return at + "gone, and not listed; was " + state_of(truth);
+  }
+
+  void compare(const State& truth, const State& got) {
+    for (const auto& [key, told] : told_) {
+      const std::string wrong = judge(key, told, truth.items.at(key), got.items.at(key));
+      ASSERT_EQ(wrong, "");
+      state_of(truth.items.at(key)) == state_of(got.items.at(key)) ? ++same_ : ++differ_;
+    }
+    for (const auto& [id, item] : truth.alerts) {
+      if (got.alerts.count(id) != 0) continue;
+      const Told& told = told_.at(item.first);
+      const bool told_of = listed(item.first, told, {Fate::lost, Fate::uncertain, Fate::alerts}) ||
+                           in_lost_range(told.body);
+      // Closed items' alerts are withdrawn with the closing, or told of by the range.
+      ASSERT_TRUE(told_of) << item.first.first << "/" << item.first.second << ": an alert is gone";
+    }
+  }
+
+  TempDir dir_;
+  std::mt19937_64 rng_;
+  std::map<Key, Told> told_;
+  engine::Salvaged found_;
+  std::uint64_t same_ = 0;
+  std::uint64_t differ_ = 0;
+};
+
+TEST_F(Salvage, OfAWholeStoreIsThatStore) {
+  live(7, 4000);
+  const State truth = read(path("store"));
+  salvage();
+  if (HasFatalFailure()) return;
+  EXPECT_TRUE(found_.whole());
+  EXPECT_EQ(found_.log.bytes_unreadable, 0u);
+  const State got = read(path("new"));
+  for (const auto& [key, item] : truth.items) {
+    EXPECT_EQ(got.items.at(key).code, item.code);
+    EXPECT_EQ(text_of(got.items.at(key)), text_of(item));
+  }
+  EXPECT_EQ(got.alerts, truth.alerts);
+  // Nothing that the old one gives out from now on is ever given out by the new one.
+  Store store(path("new"), {{"clock", "manual"}});
+  EXPECT_GT(store.stats().epoch, 4096u);
+  store.expect_balance();
+}
+
+TEST_F(Salvage, OfRandomlyDamagedStoresIsTrueOrListed) {
+  const std::uint64_t first = first_seed();
+  const std::uint64_t count = seeds(40);
+  int damaged = 0;
+  for (std::uint64_t seed = first; seed < first + count; ++seed) {
+    SCOPED_TRACE("repeat with WARDEN_SEED=" + std::to_string(seed));
+    fs::remove_all(path("store"));
+    told_.clear();
+    live(seed, 300 + static_cast<int>(seed % 5) * 900);
+    const State truth = read(path("store"));
+    damage(1 + static_cast<int>(rng_() % 6));
+    salvage();
+    if (HasFatalFailure()) return;
+    damaged += found_.whole() ? 0 : 1;
+    compare(truth, read(path("new")));
+    if (HasFatalFailure()) return;
+  }
+  std::printf("salvage: seeds %llu..%llu, %d with losses, %llu items as they were, %llu listed\n",
+              static_cast<unsigned long long>(first),
+              static_cast<unsigned long long>(first + count - 1), damaged,
+              static_cast<unsigned long long>(same_), static_cast<unsigned long long>(differ_));
+  if (count >= 20) {
+    EXPECT_GT(damaged, 8);
+    EXPECT_GT(same_, differ_);
+  }
+}
+
+// The directory's own files, and whole segments.
+TEST_F(Salvage, WithoutManifestOrCurrentFindsTheSegments) {
+  live(11, 3000);
+  const State truth = read(path("store"));
+  const auto with = [&](const std::function<void()>& harm) {
+    fs::copy(path("store"), path("kept"), fs::copy_options::recursive);
+    harm();
+    EXPECT_LT(try_open(path("store"), {{"mode", "read-only"}}).code, 0);
+    salvage();
+    if (HasFatalFailure()) return;
+    compare(truth, read(path("new")));
+    EXPECT_EQ(differ_, 0u);
+    EXPECT_FALSE(found_.whole());
+    fs::remove_all(path("store"));
+    fs::rename(path("kept"), path("store"));
+  };
+  const auto manifest = [&] {
+    for (const auto& entry : fs::directory_iterator(path("store"))) {
+      if (entry.path().filename().string().rfind("MANIFEST-", 0) == 0) return entry.path().string();
+    }
+    return std::string();
+  };
+  with([&] { fs::remove(path("store") + "/CURRENT"); });
+  with([&] { write_file(path("store") + "/CURRENT", "MANIFEST-77"); });
+  with([&] { fs::remove(manifest()); });
+  with([&] { write_file(manifest(), std::string(4096, 'x')); });
+}
+
+TEST_F(Salvage, OfAMissingSegmentListsWhatItHeld) {
+  for (std::uint64_t key = 0; key < 3; ++key) {
+    fs::remove_all(path("store"));
+    told_.clear();
+    {
+      Store store(path("store"), {{"clock", "manual"}, {"segment_bytes", "4194304"}});
+      store.define(kUpload);
+      With with;
+      with.durability = WARDEN_DURABILITY_BUFFERED;
+      for (int i = 0; i < 3000; ++i) {
+        const std::string name = numbered("k", i);
+        const Answer answer = store.track(name, std::string(4000, 'p'), with);
+        ASSERT_EQ(answer.code, WARDEN_NEW);
+        told_[{"upload", name}] = {answer.r.incarnation, answer.r.lsn, {answer.r.incarnation}};
+      }
+      EXPECT_EQ(warden_close(store.get(), kLong), WARDEN_OK);
+    }
+    const State truth = read(path("store"));
+    ASSERT_TRUE(fs::remove(path("store") + "/wal-" + std::to_string(key + 1)));
+    salvage();
+    if (HasFatalFailure()) return;
+    ASSERT_EQ(found_.log.lost.size(), 1u);
+    EXPECT_EQ(found_.log.lost[0].why, "the file is missing");
+    differ_ = 0;
+    // The first segment holds the flow too: then all items are listed.
+    compare(truth, read(path("new")));
+    EXPECT_GT(differ_, 500u);
+    EXPECT_EQ(found_.open_items + found_.lost == 0, false);
+  }
+}
+
+TEST_F(Salvage, RefusesWithOneLineAndLeavesNothing) {
+  live(3, 500);
+  const auto says = [&](const std::string& from, const std::string& to, Code code,
+                        const char* words) {
+    const Error error = engine::salvage(from, to, found_);
+    EXPECT_EQ(error.code, code) << error.message;
+    EXPECT_NE(error.message.find(words), std::string::npos) << error.message;
+    EXPECT_FALSE(fs::exists(to + ".salvaging"));
+  };
+  fs::create_directory(path("empty"));
+  write_file(path("file"), "x");
+  says(path("none"), path("new"), Code::not_a_store, "no such directory");
+  says(path("file"), path("new"), Code::not_a_store, "a file");
+  says(path("empty"), path("new"), Code::not_a_store, "not a Warden store");
+  says(path("store"), path("store"), Code::not_a_store, "expected a new or empty directory");
+  says(path("store"), path("file"), Code::not_a_store, "a file");
+  says(path("store"), path("a/b"), Code::not_a_store, "parent directory");
+  says(path("store"), path("store/in"), Code::not_a_store, "in the damaged store");
+  {
+    Store held(path("store"), {{"clock", "manual"}});
+    says(path("store"), path("new"), Code::held, "held open for writing");
+  }
+  // An earlier attempt that was killed: not touched, and said.
+  fs::create_directory(path("new.salvaging"));
+  write_file(path("new.salvaging/x"), "x");
+  EXPECT_EQ(engine::salvage(path("store"), path("new"), found_).code, Code::not_a_store);
+  EXPECT_TRUE(fs::exists(path("new.salvaging/x")));
+  fs::remove_all(path("new.salvaging"));
+  // Without a manifest and a header nothing tells whose records these are.
+  for (const auto& entry : fs::directory_iterator(path("store"))) {
+    const std::string name = entry.path().filename().string();
+    if (name.rfind("MANIFEST-", 0) == 0) fs::remove(entry.path());
+  }
+  std::string first = read_file(path("store") + "/wal-1");
+  for (const auto& entry : fs::directory_iterator(path("store"))) {
+    if (entry.path().filename().string().rfind("wal-", 0) != 0) continue;
+    std::string all = read_file(entry.path().string());
+    all.replace(0, 4096, std::string(4096, '\1'));
+    write_file(entry.path().string(), all);
+  }
+  says(path("store"), path("new"), Code::corrupt, "UUID");
+  EXPECT_FALSE(fs::exists(path("new")));
+}
+
+TEST_F(Salvage, IntoAnEmptyDirectoryAndTwiceGivesTheSame) {
+  live(5, 800);
+  fs::create_directory(path("new"));
+  const State truth = read(path("store"));
+  const Error error = engine::salvage(path("store"), path("new/"), found_);
+  ASSERT_EQ(error.code, Code::ok) << error.message;
+  engine::Salvaged again;
+  ASSERT_EQ(engine::salvage(path("new"), path("second"), again).code, Code::ok);
+  EXPECT_TRUE(again.whole());
+  EXPECT_EQ(again.open_items, found_.open_items);
+  EXPECT_EQ(again.closed_items, found_.closed_items);
+  compare(truth, read(path("second")));
+  EXPECT_EQ(differ_, 0u);
+}
+
+}  // namespace
+}  // namespace warden::test
