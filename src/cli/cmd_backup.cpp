@@ -42,7 +42,7 @@ Result<ExitCode> backup(const BackupOptions& options) {
                     {"lsn", raw(report.end)}}));
   } else {
     emit(
-        fmt::format("copied {} bytes of {} segments, up to position {} of epoch {}\n"
+        fmt::format("copied {} bytes (files of the log: {}), up to position {} of epoch {}\n"
                     "restore it by opening it with hold = true; never write both\n",
                     with_commas(report.bytes), report.segments, log::position_of(report.end),
                     log::epoch_of(report.end)));

@@ -58,6 +58,7 @@ int run(int argc, char** argv) {
   add_replay(app, chosen);
   add_flow(app, chosen);
   add_inspect(app, chosen);
+  add_verify(app, chosen);
   add_dump(app, chosen);
   add_backup(app, chosen);
   add_salvage(app, chosen);

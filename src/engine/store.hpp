@@ -160,6 +160,7 @@ class Store {
   explicit Store(const Config& config) noexcept;
   friend class Replay;
   friend class ReplayCrew;
+  friend class Checker;
   Error open_log(const char* path);
   Error start_keeper();
   void adopt(const Hash128& uuid) noexcept;
