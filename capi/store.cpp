@@ -19,6 +19,8 @@ void put_log(engine::Store& engine, warden_stats& s) {
   s.log_segments = from.segments;
   s.recovered_records = from.recovery.records;
   s.torn_bytes = from.recovery.torn_bytes;
+  s.log_size = from.log_bytes;
+  s.log_freed = from.freed;
   s.durable_lsn = raw(engine.recorder().log().durable());
   s.ack_p50_ns = from.ack_p50;
   s.ack_p99_ns = from.ack_p99;
@@ -90,9 +92,7 @@ int32_t warden_wait_durable(warden_store* store, uint64_t lsn, int64_t timeout_n
 }
 
 int32_t warden_sync(warden_store* store, int64_t timeout_ns) {
-  return on_store(store, [&](engine::Store& engine) {
-    return code_of(engine.sync(timeout_ns));
-  });
+  return on_store(store, [&](engine::Store& engine) { return code_of(engine.sync(timeout_ns)); });
 }
 
 int32_t warden_durable_fd(warden_store* store) {

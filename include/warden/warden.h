@@ -187,10 +187,12 @@ WARDEN_API int32_t warden_config_new(warden_config **config);
  *  | durability | of verbs that do not say: `durable`, `buffered` | durable | |
  *  | backend  | `auto`, `uring`, `posix` (pwrite and fdatasync) | auto | |
  *  | segment_bytes | largest file of the log, in steps of 4096 | 67108864 | 4 MiB .. 1 GiB |
+ *  | log_factor | the log is cleaned while it takes more than so many times what lives in it,
+ *                 and two segments | 3 | 2 .. 100 |
  *  WARDEN_E_UNKNOWN_CONFIG, WARDEN_E_INVALID_ARGUMENT, WARDEN_E_OUT_OF_RANGE:
  *  err says what was expected, and the configuration is as it was. What two keys say
- *  together is looked at by warden_open. Without a path, durability, backend and
- *  segment_bytes have no effect. */
+ *  together is looked at by warden_open. Without a path, durability, backend,
+ *  segment_bytes and log_factor have no effect. */
 WARDEN_API int32_t warden_config_set(warden_config *config, const char *key, const char *value,
                                      warden_error *err);
 /** Frees it; NULL is allowed. */
@@ -702,10 +704,12 @@ typedef struct warden_stats {
   uint32_t epoch;            /* number of this opening */
   uint32_t failed;           /* 1 after a device error */
   char backend[16];
+  uint64_t log_size;         /* of the log now: what is not freed */
+  uint64_t log_freed;        /* segments freed since opening */
 } warden_stats;
 #define WARDEN_STATS_INIT \
   {sizeof(warden_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-   0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}}
+   0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0}
 
 /** Fills stats (its struct_size bytes of it). Any thread, never waits. */
 WARDEN_API int32_t warden_stats_get(warden_store *store, warden_stats *stats);

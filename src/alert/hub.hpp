@@ -41,7 +41,7 @@
 //   gate is left with something in it.
 //
 // Invariants
-//   1. Order of locks: hub, bells, bell. Callbacks run without any, but the
+//   1. Order of locks: hub, bells, bell; hub, stripe (Owings). Callbacks run without any, but the
 //      AckSink's and the one of poll.
 //   2. What was pushed is in the queue, in staged_ (memory ran out on the way in),
 //      or admitted: never lost. staged_ is older than the queue.
@@ -195,6 +195,46 @@ class Hub {
     }
     return Code::ok;
   }
+
+  // What is owed of one item: for the cleaner, who writes it down again. Holds the
+  // hub's lock for its life; a stripe's may be taken behind it.
+  class Owings {
+   public:
+    explicit Owings(Hub& hub) noexcept : hub_(hub), guard_(hub.mutex_) {}
+    // Takes in what was pushed. With the item's stripe locked: all that it raised.
+    // False without memory.
+    bool take_in() noexcept { return hub_.intake(nullptr); }
+    // Calls fn(const Alert&, const Consumer*) for each alert of the item and each that
+    // has yet to acknowledge it (null: the first consumer to come), in the item's order.
+    template <class Fn>
+    void for_each_held(std::uint64_t incarnation, Fn&& fn) const {
+      const auto visit = [&](const Consumer& consumer, const Consumer* name) {
+        const Line* line = consumer.lines_.find(incarnation);
+        for (const Entry* entry = line == nullptr ? nullptr : line->head; entry != nullptr;
+             entry = entry->next_in_line) {
+          fn(std::as_const(*entry->alert), name);
+        }
+      };
+      visit(hub_.unclaimed_, nullptr);
+      for (const ConsumerRef& consumer : hub_.consumers_) visit(*consumer, consumer.get());
+    }
+    // Calls fn(const Consumer&, const Told&) for each incident of the item, while it is
+    // open, that a consumer was told of.
+    template <class Fn>
+    void for_each_told(std::uint64_t incarnation, Fn&& fn) const {
+      for (const ConsumerRef& consumer : hub_.consumers_) {
+        const Line* line = consumer->lines_.find(incarnation);
+        for (const Told* told = line == nullptr ? nullptr : line->told; told != nullptr;
+             told = told->next) {
+          fn(std::as_const(*consumer), *told);
+        }
+      }
+    }
+
+   private:
+    Hub& hub_;
+    std::lock_guard<std::mutex> guard_;
+  };
 
  private:
   using TakeFn = bool (*)(void*, const Delivery&);

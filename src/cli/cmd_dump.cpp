@@ -36,7 +36,8 @@ class Printer final : public log::ReplaySink {
 
   Error apply(Lsn lsn, log::RecordType type, std::uint64_t incarnation,
               std::span<const std::byte> content) override {
-    if (lsn <= last_) return {};
+    // The catalog comes first, without positions.
+    if (lsn == Lsn::none ? last_ != Lsn::none : lsn <= last_) return {};
     last_ = lsn;
     try {
       print(lsn, type, incarnation, content);

@@ -8,6 +8,8 @@
 #include "cli/instant.hpp"
 #include "cli/item_view.hpp"
 #include "cli/text.hpp"
+#include "engine/freed_part.hpp"
+#include "engine/owed_record.hpp"
 
 namespace warden::cli {
 namespace {
@@ -101,21 +103,23 @@ Json rules_json(const FlowVersion& flow, const StateRecord& record) {
   return out;
 }
 
-Json raised_json(const FlowVersion& flow, const StateRecord& record) {
+Json alert_json(const FlowVersion& flow, const engine::RaisedRecord& one) {
   constexpr const char* kSeverity[] = {"none", "info", "warning", "error", "critical"};
+  return {{"rule", rule_name(flow, one.reached.rule)},
+          {"kind", kind_name(one.kind)},
+          {"level", one.reached.level},
+          {"severity", kSeverity[raw(one.reached.severity)]},
+          {"arming", one.reached.arming},
+          {"stage", stage_name(flow, one.reached.stage)},
+          {"armed_stage", stage_name(flow, one.reached.armed_stage)},
+          {"deadline", instant(one.reached.deadline)},
+          {"raised", instant(one.reached.raised)},
+          {"detected", instant(one.detected)}};
+}
+
+Json raised_json(const FlowVersion& flow, const StateRecord& record) {
   Json out = Json::array();
-  for (const engine::RaisedRecord& one : record.raised) {
-    out.push_back({{"rule", rule_name(flow, one.reached.rule)},
-                   {"kind", kind_name(one.kind)},
-                   {"level", one.reached.level},
-                   {"severity", kSeverity[raw(one.reached.severity)]},
-                   {"arming", one.reached.arming},
-                   {"stage", stage_name(flow, one.reached.stage)},
-                   {"armed_stage", stage_name(flow, one.reached.armed_stage)},
-                   {"deadline", instant(one.reached.deadline)},
-                   {"raised", instant(one.reached.raised)},
-                   {"detected", instant(one.detected)}});
-  }
+  for (const engine::RaisedRecord& one : record.raised) out.push_back(alert_json(flow, one));
   return out;
 }
 
@@ -161,6 +165,84 @@ bool put_body(const RecordNames& names, Reader& in, Json& out) {
   out["payload_bytes"] = payload.size();
   put_bytes(out, "payload", payload);
   return put_state(names, in, out);
+}
+
+bool put_past(const RecordNames& names, Reader& in, Json& out) {
+  const std::uint64_t number = in.varint();
+  const std::string_view key = in.text();
+  const std::string_view payload = in.text();
+  const FlowVersion* flow = names.flow(number);
+  put_bytes(out, "key", key);
+  out["payload_bytes"] = payload.size();
+  put_bytes(out, "payload", payload);
+  out["flow"] = flow == nullptr ? std::string() : flow->def.name;
+  out["flow_version"] = number;
+  return !in.failed();
+}
+
+bool put_owed(const RecordNames& names, Reader& in, Json& out) {
+  engine::OwedRecord record;
+  const auto flow_of = [&](std::uint64_t number) { return names.flow(number); };
+  if (!engine::decode_owed(in, flow_of, record)) return false;
+  const FlowVersion& flow = *names.flow(record.flow);
+  out["flow"] = flow.def.name;
+  out["flow_version"] = record.flow;
+  out["closed"] = record.closed;
+  out["at"] = instant(record.at);
+  Json held = Json::array();
+  for (const engine::OwedRecord::Held& one : record.held) {
+    Json alert = alert_json(flow, one.raised);
+    alert["tries"] = one.tries;
+    alert["unclaimed"] = one.unclaimed;
+    alert["holders"] = Json::array();
+    for (const std::uint64_t holder : one.holders) {
+      alert["holders"].push_back(names.consumer(holder));
+    }
+    held.push_back(alert);
+  }
+  out["held"] = held;
+  Json told = Json::array();
+  for (const engine::OwedRecord::Told& one : record.told) {
+    told.push_back({{"consumer", names.consumer(one.consumer)},
+                    {"rule", rule_name(flow, one.rule)},
+                    {"arming", one.arming},
+                    {"armed_stage", stage_name(flow, one.armed_stage)},
+                    {"deadline", instant(one.deadline)},
+                    {"newest", hash_text(one.newest)}});
+  }
+  out["told"] = told;
+  return true;
+}
+
+bool put_stones(Reader& in, Json& out) {
+  Json stones = Json::array();
+  while (!in.at_end()) {
+    const Hash128 key = in.hash();
+    const std::uint64_t incarnation = in.word();
+    const std::uint64_t expires = in.varint();
+    const std::uint8_t verdict = in.byte();
+    if (in.failed()) return false;
+    stones.push_back(
+        {{"key_hash", hash_text(key)},
+         {"incarnation", incarnation},
+         {"expires_s", expires},
+         {"verdict", verdict_name(index::Verdict{static_cast<std::uint8_t>(verdict & 15)})},
+         {"early", verdict >> 4 != 0}});
+  }
+  out["stones"] = stones;
+  return true;
+}
+
+bool put_totals(Reader& in, Json& out) {
+  engine::Totals totals;
+  if (!engine::decode_totals(in, totals)) return false;
+  out["submitted"] = totals.submitted;
+  out["done"] = totals.done;
+  out["cancelled"] = totals.cancelled;
+  out["expired"] = totals.expired;
+  out["early"] = totals.early;
+  out["alerts"] = totals.alerts;
+  return true;
 }
 
 bool put_consumer(Reader& in, Json& out) {
@@ -216,7 +298,16 @@ bool put_content(const RecordNames& names, RecordType type, std::uint64_t incarn
                  Json& out) {
   switch (type) {
     case RecordType::body:
+    case RecordType::item:
       return put_body(names, in, out);
+    case RecordType::past:
+      return put_past(names, in, out);
+    case RecordType::owed:
+      return put_owed(names, in, out);
+    case RecordType::stones:
+      return put_stones(in, out);
+    case RecordType::totals:
+      return put_totals(in, out);
     case RecordType::state:
       return put_state(names, in, out);
     case RecordType::flow:
@@ -261,6 +352,16 @@ const char* type_name(RecordType type) {
       return "ack";
     case RecordType::stage_name:
       return "stage-name";
+    case RecordType::item:
+      return "item";
+    case RecordType::past:
+      return "past";
+    case RecordType::owed:
+      return "owed";
+    case RecordType::stones:
+      return "stones";
+    case RecordType::totals:
+      return "totals";
     case RecordType::pad:
       return "pad";
     case RecordType::none:

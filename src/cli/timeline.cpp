@@ -142,6 +142,8 @@ Error History::read(Lsn lsn, log::RecordType type, std::uint64_t incarnation, en
     good = acks(incarnation, in);
   } else if (incarnation == wanted_ && type == log::RecordType::body) {
     good = body(in);
+  } else if (incarnation == wanted_ && type == log::RecordType::item && flow_ == nullptr) {
+    good = body(in);  // what lies before it was cleaned away
   } else if (incarnation == wanted_ && type == log::RecordType::state) {
     good = state(in);
   }

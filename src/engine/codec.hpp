@@ -36,6 +36,7 @@ class Writer {
     word(value.low);
     word(value.high);
   }
+  void append(std::span<const std::byte> bytes) { raw_bytes(bytes.data(), bytes.size()); }
   void text(std::string_view value) {
     varint(value.size());
     raw_bytes(value.data(), value.size());
@@ -44,6 +45,7 @@ class Writer {
  private:
   void raw_bytes(const void* from, std::size_t size) {
     const auto* at = static_cast<const std::byte*>(from);
+    if (size == 0) return;
     bytes_.insert(bytes_.end(), at, at + size);
   }
 

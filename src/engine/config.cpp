@@ -109,6 +109,7 @@ Error Config::set(std::string_view key, std::string_view value) {
   }
   if (key == "backend") return set_backend(value, backend);
   if (key == "segment_bytes") return set_segment(value, segment_bytes);
+  if (key == "log_factor") return set_integer<std::uint32_t>(key, value, 2, 100, log_factor);
   if (key == "tick") return set_tick(value, tick);
   if (key == "stripes") return set_stripes(value, stripes);
   if (key == "payload_max") return set_integer<std::uint32_t>(key, value, 0, 1 << 20, payload_max);
@@ -118,8 +119,8 @@ Error Config::set(std::string_view key, std::string_view value) {
   if (key == "start") return set_integer<Nanos>(key, value, kNoTime + 1, kNever - 1, start);
   return Error{Code::unknown_config,
                "config: unknown key '" + std::string(key) +
-                   "': expected backend, clock, dedupe_max, durability, hold, mode, payload_max, "
-                   "segment_bytes, start, stripes or tick"};
+                   "': expected backend, clock, dedupe_max, durability, hold, log_factor, mode, "
+                   "payload_max, segment_bytes, start, stripes or tick"};
 }
 
 Error Config::check() const {

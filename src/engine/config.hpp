@@ -25,7 +25,8 @@ struct Config {
   Durability durability = Durability::durable;  // of verbs that do not say
   io::Backend backend = io::Backend::automatic;
   std::uint64_t segment_bytes = 64u << 20;
-  bool has_path = false;  // set by Store::open, not by a key
+  std::uint32_t log_factor = 3;  // 2 .. 100: cleaned beyond so many times what lives
+  bool has_path = false;         // set by Store::open, not by a key
 
   // Sets one key as warden_config_set documents it.
   Error set(std::string_view key, std::string_view value);

@@ -76,12 +76,13 @@ Lsn Consumers::write(Room& room, std::uint64_t number, std::string_view name, bo
 
 Error Consumers::open(alert::Hub& hub, std::string_view name, const alert::ConsumerOptions* options,
                       alert::ConsumerRef& consumer) {
+  // Before the lock, which the cleaner takes too: this may wait for the cleaner.
+  Room room;
+  const Code code = recorder_.reserve(2 * 2048, 2, log::ReserveFlags::none, room);
   std::lock_guard guard(opening_);
   if (number_of(name) != 0 || !recorder_.has_log()) return hub.open(name, options, consumer);
   const alert::ConsumerOptions wanted = options == nullptr ? alert::ConsumerOptions{} : *options;
   if (Error error = alert::Hub::check(name, wanted)) return error;
-  Room room;
-  const Code code = recorder_.reserve(2 * 2048, 2, log::ReserveFlags::none, room);
   if (is_error(code)) return Error{code, "consumer: the log takes no more records"};
   {
     // Known before the hub can call the sink for it.

@@ -8,6 +8,7 @@
 // called under the hub's lock; room for them is reserved before, or tried for.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <string>
@@ -34,10 +35,16 @@ class Consumers final : public alert::AckSink {
 
   // Replay: a consumer that the log has.
   void restore(const std::string& name, std::uint64_t number);
+  // Numbers up to this one were given out.
+  void number_from(std::uint64_t last) noexcept { last_number_ = std::max(last_number_, last); }
 
- private:
   // 0 if there is none of that name.
   std::uint64_t number_of(std::string_view name) const noexcept;
+  // While it lives none is opened or deleted, so the log and the hub agree on who there
+  // is. Taken before the hub's lock.
+  std::unique_lock<std::mutex> freeze() { return std::unique_lock(opening_); }
+
+ private:
   Lsn write(Room& room, std::uint64_t number, std::string_view name, bool deleted,
             const alert::ConsumerOptions& options);
 

@@ -6,18 +6,17 @@ namespace warden::engine {
 using flow::RuleSlot;
 using flow::RuleStatus;
 
-namespace {
-
-constexpr std::uint64_t stage_code(flow::StageNo stage) noexcept {
+std::uint64_t stage_code(flow::StageNo stage) noexcept {
   return stage == flow::kNoStage ? 0 : std::uint64_t{stage} + 1;
 }
 
-// False if there is no such stage number.
 bool stage_of(std::uint64_t code, flow::StageNo& stage) noexcept {
   if (code > flow::kMaxStages) return false;
   stage = code == 0 ? flow::kNoStage : static_cast<flow::StageNo>(code - 1);
   return true;
 }
+
+namespace {
 
 bool decode_slot(Reader& in, Nanos at, RuleSlot& slot) noexcept {
   const std::uint8_t status = in.byte();
@@ -32,6 +31,8 @@ bool decode_slot(Reader& in, Nanos at, RuleSlot& slot) noexcept {
   slot.armed_at = in.delta(at);
   return known && !in.failed();
 }
+
+}  // namespace
 
 bool decode_raised(Reader& in, const FlowVersion& flow, Nanos at, RaisedRecord& out) noexcept {
   const std::uint64_t rule = in.varint();
@@ -49,8 +50,6 @@ bool decode_raised(Reader& in, const FlowVersion& flow, Nanos at, RaisedRecord& 
   return known && rule <= flow.def.rules.size() && severity <= raw(flow::Severity::critical) &&
          !in.failed();
 }
-
-}  // namespace
 
 void encode_slot(Writer& out, const RuleSlot& slot, Nanos at) {
   out.byte(raw(slot.status));

@@ -12,6 +12,13 @@
 //   ACK         (incarnation word, alert id)*; incarnation = consumer's number, with
 //               kWithdrawnBit if its item closed before they were handed out there
 //   ANCHOR      engine time of a manual clock (word)
+// What the cleaner writes of what lives in a segment that is about to go:
+//   ITEM        as BODY: the item as it is now, without alerts
+//   PAST        flow, key, payload: of a closed item of which alerts are still owed
+//   OWED        which, and to whom (owed_record.hpp); behind the item's BODY, ITEM or PAST
+//   STONES      (hash, incarnation word, expiry in seconds, verdict | early << 4)*, of
+//               one lane; incarnation = lane << 10
+//   TOTALS      submitted, done, cancelled, expired, early, alerts (freed_part.hpp)
 //
 // STATE: flow, state | verdict << 4 (byte), at (word), stage + 1, seq, tries,
 // alerts; closed: hash of flow and key; else slots and seen words; then the alerts.
@@ -65,6 +72,10 @@ struct ConsumerRecord {
 };
 
 void encode_raised(Writer& out, const RaisedRecord& raised, Nanos at);
+bool decode_raised(Reader& in, const FlowVersion& flow, Nanos at, RaisedRecord& out) noexcept;
+// A stage as a number that has room for "none"; false if there is no such stage.
+std::uint64_t stage_code(flow::StageNo stage) noexcept;
+bool stage_of(std::uint64_t code, flow::StageNo& stage) noexcept;
 void encode_slot(Writer& out, const flow::RuleSlot& slot, Nanos at);
 
 // False: the bytes are no such record (`out` is then of no use). `flow_of` gives the

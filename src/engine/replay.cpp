@@ -29,7 +29,17 @@ Error Replay::apply(Lsn lsn, RecordType type, std::uint64_t incarnation,
     Reader in(content);
     switch (type) {
       case RecordType::body:
-        return body(lsn, incarnation, in);
+        return body(lsn, incarnation, in, false);
+      case RecordType::item:
+        return body(lsn, incarnation, in, true);
+      case RecordType::past:
+        return past(lsn, incarnation, in);
+      case RecordType::owed:
+        return owed(lsn, incarnation, in);
+      case RecordType::stones:
+        return stones(lsn, in);
+      case RecordType::totals:
+        return totals(lsn, in);
       case RecordType::state:
         return state(lsn, incarnation, in);
       case RecordType::consumer:
@@ -70,7 +80,8 @@ std::uint32_t Replay::find_open(std::uint64_t incarnation) const noexcept {
   });
 }
 
-Error Replay::body(Lsn lsn, std::uint64_t incarnation, Reader& in) {
+// `again`: as it was when the cleaner met it, written when its BODY was about to go.
+Error Replay::body(Lsn lsn, std::uint64_t incarnation, Reader& in, bool again) {
   const std::uint64_t number = in.varint();
   const auto created = static_cast<Nanos>(in.word());
   const std::string_view key = in.text();
@@ -85,6 +96,16 @@ Error Replay::body(Lsn lsn, std::uint64_t incarnation, Reader& in) {
   }
   const Hash128 hash = store_.hash_of(*flow->name, key);
   if (lane_of(hash) != lane_of(incarnation)) return corrupt(lsn, "an item of another lane");
+  if (again) {
+    headless_.erase(incarnation);
+    const std::uint32_t found = find_open(incarnation);
+    if (found != index::Cells::kNotFound) {  // its BODY is still there
+      index::Item& item = store_.index_->item(open_.number(found));
+      if (item.flow != number || item.blob->key() != key) return corrupt(lsn, "of another item");
+      put_state(item, lsn, *flow, record_);
+      return {};
+    }
+  }
   const std::uint32_t stripe_number = store_.index_->stripe_of(hash);
   index::Stripe& stripe = store_.index_->stripe(stripe_number);
   if (!stripe.cells.room() || !open_.room()) throw std::bad_alloc();
@@ -92,13 +113,10 @@ Error Replay::body(Lsn lsn, std::uint64_t incarnation, Reader& in) {
   Blob* blob = item_number == ItemNo::none ? nullptr : Blob::make(flow->state_len, key, payload);
   if (blob == nullptr) throw std::bad_alloc();
   // An earlier item of this key is a tombstone by now, its window over.
-  const std::uint32_t cell =
-      stripe.cells.find(index::Index::cell_hash(hash), [&](std::uint32_t found) {
-        return (found & index::Tombstones::kBit) != 0 && stripe.tombstones.at(found).key == hash;
-      });
-  if (cell != index::Cells::kNotFound) {
-    stripe.tombstones.erase(stripe.tombstones.at(stripe.cells.number(cell)));
-    stripe.cells.erase(cell);
+  if (!clear_key(stripe, hash)) {
+    blob->unref();
+    store_.index_->give_back(stripe, item_number);
+    return corrupt(lsn, "an item whose key another one has");
   }
   stripe.cells.put(index::Index::cell_hash(hash), raw(item_number));
   index::Item& item = store_.index_->item(raw(item_number));
@@ -110,7 +128,7 @@ Error Replay::body(Lsn lsn, std::uint64_t incarnation, Reader& in) {
   item.stripe.store(stripe_number + 1, std::memory_order_relaxed);
   *static_cast<Nanos*>(blob->state()) = created;
   open_.put(open_hash(incarnation), raw(item_number));
-  store_.counters_.add(Counters::submitted_total);
+  if (!again) store_.counters_.add(Counters::submitted_total);  // else TOTALS has counted it
   store_.counters_.add(Counters::blob_bytes, blob->bytes());
   put_state(item, lsn, *flow, record_);
   raise(lsn, incarnation, *flow, blob, record_);
@@ -147,10 +165,7 @@ Error Replay::state(Lsn lsn, std::uint64_t incarnation, Reader& in) {
   const auto flow_of = [&](std::uint64_t n) { return store_.flows_->find_version(n); };
   if (!decode_state(in, flow_of, record_)) return corrupt(lsn, "a state that cannot be");
   const std::uint32_t found = find_open(incarnation);
-  if (found == index::Cells::kNotFound) {
-    return record_.state == State::closed ? bury(incarnation, record_)
-                                          : corrupt(lsn, "a state of an unknown item");
-  }
+  if (found == index::Cells::kNotFound) return state_of_unknown(lsn, incarnation);
   const std::uint32_t number = open_.number(found);
   index::Item& item = store_.index_->item(number);
   const FlowVersion& flow = store_.flows_->version(record_.flow);
@@ -162,6 +177,25 @@ Error Replay::state(Lsn lsn, std::uint64_t incarnation, Reader& in) {
   }
   put_state(item, lsn, flow, record_);
   return {};
+}
+
+// A completion that came before its item; or, in a log that was cut, a change of one
+// whose BODY is gone.
+Error Replay::state_of_unknown(Lsn lsn, std::uint64_t incarnation) {
+  if (record_.early) {
+    store_.counters_.add(Counters::early);
+    return bury(incarnation, record_);
+  }
+  if (!is_cut_) return corrupt(lsn, "a state of an unknown item");
+  store_.counters_.add(Counters::alerts_raised, record_.raised.size());
+  latest_ = std::max(latest_, record_.at);
+  if (record_.state != State::closed) {
+    headless_[incarnation] = lsn;
+    return {};
+  }
+  headless_.erase(incarnation);
+  store_.count_verdict(record_.verdict);
+  return bury(incarnation, record_);
 }
 
 Error Replay::close(Lsn lsn, std::uint64_t incarnation, std::uint32_t number,
@@ -203,10 +237,11 @@ Error Replay::bury(std::uint64_t incarnation, const StateRecord& record) {
   // As the engine did: on a manual clock, items live at times of their own.
   const bool manual = store_.time_.manual();
   const Nanos now = manual ? std::max(record.at, anchor_) : record.at;
-  if (record.early) store_.counters_.add(Counters::early);
   latest_ = std::max(latest_, record.at);
   if (!store_.trim_tombstones(stripe, manual ? std::max<Nanos>(anchor_, 0) : now)) return {};
   if (!stripe.cells.room() || !stripe.tombstones.room()) throw std::bad_alloc();
+  // An item of the key, where its own record is applied again: it has the key.
+  if (!clear_key(stripe, record.key)) return {};
   const std::uint32_t number = stripe.tombstones.next_number();
   stripe.tombstones.push({record.key, record.early ? 0 : incarnation,
                           index::coarse_expiry(add_sat(now, flow.def.dedupe)), raw(record.verdict),
@@ -245,6 +280,7 @@ void Replay::raise(Lsn lsn, std::uint64_t incarnation, const FlowVersion& flow, 
 Error Replay::consumer(std::uint64_t number, Reader& in) {
   ConsumerRecord record;
   if (!decode_consumer(in, record)) return corrupt(Lsn::none, "a consumer that cannot be");
+  last_consumer_ = std::max(last_consumer_, number);
   if (record.deleted) {
     consumers_.erase(number);
     for (auto past = past_.begin(); past != past_.end();) {

@@ -11,6 +11,11 @@
 // Which of them had leased it is not logged: after a restart every un-acknowledged
 // alert counts as leased, so a closing is followed by its RESOLVED.
 //
+// A log whose oldest segments were freed begins in the middle: its catalog comes first
+// (TOTALS says so), and what lived in them was written again further behind, each
+// item whole. Until its ITEM is met, changes of an item whose BODY is gone are passed
+// over, since the ITEM holds their result; one that never comes is corruption.
+//
 // Invariants
 //   1. A record that does not fit what came before it is corruption, told by its
 //      LSN; nothing is guessed.
@@ -23,6 +28,7 @@
 #include <unordered_map>
 
 #include "engine/incarnation.hpp"
+#include "engine/owed_record.hpp"
 #include "engine/records.hpp"
 #include "engine/store.hpp"
 
@@ -61,6 +67,11 @@ class Replay {
   const std::map<std::uint64_t, ConsumerRecord>& consumers() const noexcept { return consumers_; }
   Nanos latest() const noexcept { return latest_; }
   Nanos anchor() const noexcept { return anchor_; }
+  std::uint64_t last_consumer() const noexcept { return last_consumer_; }
+  // TOTALS: the log was cut.
+  void note_cut() noexcept { is_cut_ = true; }
+  // An item of which there are changes, but neither a BODY nor an ITEM.
+  Error check_whole() const;
 
  private:
   void clear() noexcept;
@@ -68,7 +79,22 @@ class Replay {
     return static_cast<std::uint32_t>(((incarnation >> 10) * 0x9e37'79b9'7f4a'7c15) >> 32);
   }
   std::uint32_t find_open(std::uint64_t incarnation) const noexcept;
-  Error body(Lsn lsn, std::uint64_t incarnation, Reader& in);
+  Error body(Lsn lsn, std::uint64_t incarnation, Reader& in, bool again);
+  Error state_of_unknown(Lsn lsn, std::uint64_t incarnation);
+  // replay_moved.cpp
+  Error past(Lsn lsn, std::uint64_t incarnation, Reader& in);
+  Error owed(Lsn lsn, std::uint64_t incarnation, Reader& in);
+  Error stones(Lsn lsn, Reader& in);
+  Error totals(Lsn lsn, Reader& in);
+  Past* past_of(std::uint64_t incarnation);
+  void put_held(Lsn lsn, Past& past, Blob* blob, std::uint64_t incarnation, const FlowVersion& flow,
+                const OwedRecord::Held& held);
+  void put_told(Lsn lsn, Past& past, Blob* blob, std::uint64_t incarnation, const FlowVersion& flow,
+                const OwedRecord::Told& told);
+  // Makes the key free of a tombstone; false if an item has it.
+  bool clear_key(index::Stripe& stripe, const Hash128& key);
+  bool makes_way(index::Stripe& stripe, const index::Tombstone& stone);
+  std::uint32_t find_key(index::Stripe& stripe, const Hash128& key) const noexcept;
   Error state(Lsn lsn, std::uint64_t incarnation, Reader& in);
   Error close(Lsn lsn, std::uint64_t incarnation, std::uint32_t number, const StateRecord& record);
   Error bury(std::uint64_t incarnation, const StateRecord& record);
@@ -87,6 +113,11 @@ class Replay {
   index::Cells open_;   // incarnation -> number of an item that is not closed
   std::unordered_map<std::uint64_t, Past> past_;
   std::map<std::uint64_t, ConsumerRecord> consumers_;
+  // Of items whose BODY is gone, the newest change that was passed over.
+  std::unordered_map<std::uint64_t, Lsn> headless_;
+  OwedRecord owed_;  // of the record at hand
+  std::uint64_t last_consumer_ = 0;
+  bool is_cut_ = false;
   Nanos latest_ = kNoTime;
   Nanos anchor_ = kNoTime;
 };

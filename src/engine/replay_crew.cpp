@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/replay_crew.hpp"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <algorithm>
 #include <bit>
-#include <system_error>
+
+#include "engine/quiet_thread.hpp"
 
 namespace warden::engine {
 namespace {
@@ -20,27 +18,14 @@ Error no_memory() {
   return Error{Code::no_memory, "out of memory while the log was replayed"};
 }
 
+constexpr bool is_of_lane(RecordType type) noexcept {
+  return type == RecordType::body || type == RecordType::state || type == RecordType::item ||
+         type == RecordType::past || type == RecordType::owed || type == RecordType::stones;
+}
+
 std::uint32_t crew_size(std::uint32_t stripes) {
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
   return std::min({std::bit_floor(cores), stripes, kLanes});
-}
-
-// A thread that leaves every signal to the application.
-template <class Body>
-std::thread quiet_thread(const char* name, Body&& body) {
-  sigset_t all;
-  sigset_t old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &old);
-  std::thread thread;
-  try {
-    thread = std::thread(std::forward<Body>(body));
-    pthread_setname_np(thread.native_handle(), name);
-  } catch (const std::system_error&) {
-    // Not joinable: the caller does the work itself.
-  }
-  pthread_sigmask(SIG_SETMASK, &old, nullptr);
-  return thread;
 }
 
 }  // namespace
@@ -82,7 +67,11 @@ Error ReplayCrew::dispatch(Lsn lsn, RecordType type, std::uint64_t incarnation,
   }
   std::size_t from = 0;
   std::size_t to = workers_.size();
-  if (type == RecordType::body || type == RecordType::state) {
+  if (type == RecordType::totals) {  // counted once
+    to = 1;
+    if (Error error = catch_up()) return error;
+    for (auto& worker : workers_) worker->replay.note_cut();
+  } else if (is_of_lane(type)) {
     from = lane_of(incarnation) & (workers_.size() - 1);
     to = from + 1;
   }
@@ -214,6 +203,9 @@ Error ReplayCrew::end() {
   try {
     Error error = catch_up();
     stop();
+    for (auto& worker : workers_) {
+      if (!error) error = worker->replay.check_whole();
+    }
     return error;
   } catch (const std::bad_alloc&) {
     return no_memory();
@@ -237,9 +229,12 @@ Error ReplayCrew::restore_alerts() {
     if (Error error = store_.hub_.open(record.name, &options, consumers[number])) return error;
     store_.consumers_.restore(record.name, number);
   }
+  store_.consumers_.number_from(workers_.front()->replay.last_consumer());
   std::vector<const Replay::Past*> in_order;
   for (const auto& worker : workers_) {
-    for (const auto& [incarnation, past] : worker->replay.pasts()) in_order.push_back(&past);
+    for (const auto& [incarnation, past] : worker->replay.pasts()) {
+      if (!past.owed.empty()) in_order.push_back(&past);
+    }
   }
   std::sort(in_order.begin(), in_order.end(), [](const Replay::Past* a, const Replay::Past* b) {
     return a->owed.front().alert.lsn < b->owed.front().alert.lsn;

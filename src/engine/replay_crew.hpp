@@ -3,7 +3,8 @@
 // Replay on all cores. The thread that opens the store reads and checks the log;
 // workers apply it, each the lanes that are its own (incarnation.hpp).
 //
-//   log -> apply() -> body, state: to the worker of the incarnation's lane
+//   log -> apply() -> body, state, and what the cleaner moves: to the worker of the lane
+//                     totals: to one worker, once
 //                     consumer, ack, anchor: to every worker
 //                     flow, stage: once all workers have caught up, here
 //   end(): workers catch up and end

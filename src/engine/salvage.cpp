@@ -53,6 +53,12 @@ class Rewriter final : public log::ReplaySink {
       if (type == RecordType::consumer) {
         if (Error error = one_of_a_name(incarnation, content)) return error;
       }
+      const bool closing = type == RecordType::state && record_.state == State::closed;
+      if (closing && !record_.early && open_.erase(incarnation) == 0) return put_stone(incarnation);
+      // An ITEM whose BODY is not there is one.
+      if (type == RecordType::item && items_.count(incarnation) == 0) type = RecordType::body;
+      if (type == RecordType::body) items_.insert(incarnation);
+      if (closing) items_.erase(incarnation);
       return put(type, incarnation, content);
     } catch (const std::bad_alloc&) {
       return Error{Code::no_memory, "out of memory while the log was written"};
@@ -66,30 +72,42 @@ class Rewriter final : public log::ReplaySink {
     Reader in(content);
     const auto flow_of = [&](std::uint64_t number) { return defined_.find(number); };
     switch (type) {
-      case RecordType::body: {
+      case RecordType::body:
+      case RecordType::item: {
         const std::uint64_t flow = in.varint();
         in.word();
         in.text();
         in.text();
         if (defined_.find(flow) == nullptr || !decode_state(in, flow_of, record_)) return false;
         if (survey_.superseded().count(incarnation) != 0) return false;
-        return open_.insert(incarnation).second;
+        open_.insert(incarnation);
+        return true;
       }
       case RecordType::state:
         if (!decode_state(in, flow_of, record_)) return false;
         if (survey_.superseded().count(incarnation) != 0) return false;
-        if (record_.state != State::closed) return open_.count(incarnation) != 0;
-        open_.erase(incarnation);
-        return true;
+        return record_.state == State::closed || open_.count(incarnation) != 0;
+      case RecordType::past:
+        pasts_.insert(incarnation);
+        return defined_.find(in.varint()) != nullptr;
+      case RecordType::owed:
+        // Behind the item that it is of.
+        return decode_owed(in, flow_of, owed_) &&
+               (open_.count(incarnation) != 0 || pasts_.count(incarnation) != 0);
       case RecordType::flow:
         // The first is there already; a later one makes an older version the newest.
         return defined_.find(incarnation) != nullptr && !flows_.insert(incarnation).second;
       case RecordType::consumer:
       case RecordType::ack:
+      case RecordType::stones:
+        return true;
       case RecordType::anchor:
+        anchor_ = std::max(anchor_, static_cast<Nanos>(in.word()));
         return true;
       default:
-        return false;  // names of stages are there already
+        // Names of stages are there already. Counts of what was freed begin anew: the new
+        // log is not one that was cut.
+        return false;
     }
   }
 
@@ -109,6 +127,17 @@ class Rewriter final : public log::ReplaySink {
     }
     if (!record.deleted) consumers_[record.name] = number;
     return {};
+  }
+
+  // The closing of an item whose beginning is not there, as what it leaves: a tombstone.
+  Error put_stone(std::uint64_t incarnation) {
+    const FlowVersion& flow = *defined_.find(record_.flow);
+    Writer out;
+    out.hash(record_.key);
+    out.word(incarnation);
+    out.varint(index::coarse_expiry(add_sat(std::max(record_.at, anchor_), flow.def.dedupe)));
+    out.byte(raw(record_.verdict));
+    return put(RecordType::stones, std::uint64_t{lane_of(record_.key)} << 10, out.bytes());
   }
 
   Error put_text(RecordType type, std::uint64_t incarnation, std::string_view text) {
@@ -134,8 +163,12 @@ class Rewriter final : public log::ReplaySink {
   const Definitions& defined_;
   const Survey& survey_;
   StateRecord record_;
+  OwedRecord owed_;
   std::unordered_set<std::uint64_t> open_;
+  std::unordered_set<std::uint64_t> items_;  // open_, whose BODY is written
+  std::unordered_set<std::uint64_t> pasts_;
   std::unordered_set<std::uint64_t> flows_;
+  Nanos anchor_ = kNoTime;
   std::map<std::string, std::uint64_t> consumers_;
   std::uint64_t records_ = 0;
 };

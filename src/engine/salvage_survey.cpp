@@ -108,16 +108,29 @@ Error Survey::apply(Lsn lsn, RecordType type, std::uint64_t incarnation,
     Reader in(content);
     switch (type) {
       case RecordType::body:
-        body(lsn, incarnation, in);
+      case RecordType::item:
+        body(lsn, incarnation, in, type == RecordType::item);
         break;
       case RecordType::state:
         state(lsn, incarnation, in);
         break;
+      case RecordType::past:
+        pasts_.insert(incarnation);
+        break;
+      case RecordType::owed:
+        owed(lsn, incarnation, in);
+        break;
+      case RecordType::consumer:
+        consumers_.insert(incarnation);
+        break;
+      case RecordType::ack:
+        acked_by_.insert(incarnation & ~kWithdrawnBit);
+        break;
       case RecordType::flow:
       case RecordType::stage_name:
-      case RecordType::consumer:
-      case RecordType::ack:
       case RecordType::anchor:
+      case RecordType::stones:
+      case RecordType::totals:
         break;
       default:
         ++unreadable_;
@@ -128,7 +141,8 @@ Error Survey::apply(Lsn lsn, RecordType type, std::uint64_t incarnation,
   }
 }
 
-void Survey::body(Lsn lsn, std::uint64_t incarnation, Reader& in) {
+// `again`: an ITEM, which says all that its BODY and the changes since had said.
+void Survey::body(Lsn lsn, std::uint64_t incarnation, Reader& in, bool again) {
   Known item;
   item.flow = in.varint();
   in.word();
@@ -141,7 +155,12 @@ void Survey::body(Lsn lsn, std::uint64_t incarnation, Reader& in) {
     headless_[incarnation] = std::move(item);
     return;
   }
+  headless_.erase(incarnation);
+  const auto known = open_.find(incarnation);
   take(item, lsn);
+  // What alerts are still owed stands in an OWED behind it, if its BODY is not there.
+  if (again && known == open_.end() && item.alerts != 0) item.moved = lsn;
+  if (again) item.raised = item.alerts;
   const auto [place, fresh] = by_key_.try_emplace(place_of(*flow, item.key), incarnation);
   if (!fresh && place->second != incarnation) {
     supersede(place->second);
@@ -159,6 +178,41 @@ void Survey::take(Known& item, Lsn lsn) {
   item.state = record_.state;
   item.raised += static_cast<std::uint32_t>(record_.raised.size());
   item.alerts = record_.alerts;
+}
+
+void Survey::owed(Lsn lsn, std::uint64_t incarnation, Reader& in) {
+  const auto flow_of = [&](std::uint64_t number) { return defined_.find(number); };
+  if (!decode_owed(in, flow_of, owed_)) return;
+  for (const OwedRecord::Held& one : owed_.held) {
+    acked_by_.insert(one.holders.begin(), one.holders.end());
+  }
+  if (const auto found = open_.find(incarnation); found != open_.end()) {
+    found->second.moved = Lsn::none;
+    return;
+  }
+  if (pasts_.count(incarnation) != 0) return;
+  if (!owed_.closed) {
+    Known& item = headless_[incarnation];
+    item.flow = owed_.flow;
+    item.lsn = std::max(item.lsn, lsn);
+    return;
+  }
+  Known item;
+  item.flow = owed_.flow;
+  item.state = State::closed;
+  item.at = owed_.at;
+  item.lsn = lsn;
+  item.alerts = static_cast<std::uint32_t>(owed_.held.size());
+  past_.push_back(casualty(Fate::alerts, incarnation, item, ""));
+}
+
+// The OWED of an ITEM follows it closely: is something lost there?
+bool Survey::owed_is_lost(const log::SalvageReport& report, const Known& item) const noexcept {
+  constexpr std::uint64_t kClosely = std::uint64_t{4} << 20;
+  if (item.moved == Lsn::none) return false;
+  return std::any_of(report.lost.begin(), report.lost.end(), [&](const log::LostRange& one) {
+    return one.upto > item.moved && raw(one.after) < raw(item.moved) + kClosely;
+  });
 }
 
 // An item of the same key came later, so this one had ended.
@@ -260,9 +314,14 @@ void Survey::judge(const log::SalvageReport& report, Salvaged& out) const {
     if (report.may_follow(item.lsn)) {
       put(Fate::uncertain, incarnation, item,
           "it may have moved on: later records that are lost may be its own");
-    } else if (alerts_missing(item) != 0) {
+    } else if (alerts_missing(item) != 0 || owed_is_lost(report, item)) {
       put(Fate::alerts, incarnation, item, "");
     }
+  }
+  for (const std::uint64_t number : acked_by_) {
+    if (number == 0 || consumers_.count(number) != 0) continue;
+    out.notes.push_back("consumer number " + std::to_string(number) +
+                        " is lost, its name too; alerts that it alone was owed wait for nobody");
   }
   for (Casualty& one : out.casualties) {
     if (one.fate == Fate::alerts) one.why = "alerts that it raised are lost";

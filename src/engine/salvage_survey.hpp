@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "engine/owed_record.hpp"
 #include "engine/records.hpp"
 #include "engine/salvage.hpp"
 
@@ -62,12 +63,15 @@ class Survey final : public log::ReplaySink {
     Nanos at = kNoTime;
     flow::StageNo stage = flow::kNoStage;
     index::State state = index::State::none;
+    Lsn moved = Lsn::none;  // of the ITEM after which its OWED has to come; none: nothing to come
     std::uint32_t raised = 0;  // alerts found
     std::uint32_t alerts = 0;  // that it had raised, as it says itself
   };
   using Items = std::unordered_map<std::uint64_t, Known>;
 
-  void body(Lsn lsn, std::uint64_t incarnation, Reader& in);
+  void body(Lsn lsn, std::uint64_t incarnation, Reader& in, bool again);
+  void owed(Lsn lsn, std::uint64_t incarnation, Reader& in);
+  bool owed_is_lost(const log::SalvageReport& report, const Known& item) const noexcept;
   void state(Lsn lsn, std::uint64_t incarnation, Reader& in);
   void take(Known& item, Lsn lsn);
   void use_stages();
@@ -82,7 +86,11 @@ class Survey final : public log::ReplaySink {
   std::unordered_map<std::string, std::uint64_t> by_key_;  // of open_: flow, 0, key
   std::unordered_set<std::uint64_t> superseded_;
   std::map<std::uint16_t, flow::StageNo> used_;
-  std::vector<Casualty> past_;  // casualties that are not in open_ any more
+  std::vector<Casualty> past_;               // casualties that are not in open_ any more
+  std::unordered_set<std::uint64_t> pasts_;  // closed items that alerts are still owed of
+  std::unordered_set<std::uint64_t> consumers_;
+  std::unordered_set<std::uint64_t> acked_by_;
+  OwedRecord owed_;
   std::uint64_t closed_ = 0;
   std::uint64_t unreadable_ = 0;  // whole records that say nothing this program knows
 };

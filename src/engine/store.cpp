@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/store.hpp"
 
-#include <pthread.h>
-#include <signal.h>
 #include <sys/random.h>
 
+#include "engine/cleaner.hpp"
 #include "engine/fork_guard.hpp"
+#include "engine/quiet_thread.hpp"
 #include "engine/replay_crew.hpp"
 #include "flow/text.hpp"
 #include "io/posix_disk.hpp"
@@ -99,25 +99,17 @@ Error Store::open_log(const char* path) {
     hub_.set_durable(lsn);
     durable_bell_.advanced(lsn);
   });
-  return replay.finish();
+  if (Error error = replay.finish()) return error;
+  if (read_only_) return {};
+  cleaner_ = std::make_unique<Cleaner>(*this);
+  return cleaner_->start();
 }
 
 Error Store::start_keeper() {
   if (Error error = wakeup_.open()) return error;
-  sigset_t all;
-  sigset_t old;
-  sigfillset(&all);
-  // Signals are the application's: the keeper inherits a mask that blocks them.
-  pthread_sigmask(SIG_BLOCK, &all, &old);
-  Error error;
-  try {
-    keeper_ = std::thread([this] { keep(); });
-    pthread_setname_np(keeper_.native_handle(), "warden-keeper");
-  } catch (const std::system_error& fault) {
-    error = Error{Code::no_memory, std::string("cannot start the keeper: ") + fault.what()};
-  }
-  pthread_sigmask(SIG_SETMASK, &old, nullptr);
-  return error;
+  keeper_ = quiet_thread("warden-keeper", [this] { keep(); });
+  if (keeper_.joinable()) return {};
+  return Error{Code::no_memory, "cannot start the keeper's thread"};
 }
 
 Store::~Store() {
@@ -148,6 +140,7 @@ Code Store::close(Nanos drain) noexcept {
     wakeup_.wake();
     keeper_.join();
   }
+  if (cleaner_ != nullptr) cleaner_->stop();
   return recorder_.has_log() ? recorder_.log().close(drain) : Code::ok;
 }
 

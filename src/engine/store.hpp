@@ -13,7 +13,8 @@
 //      level, or stands on the near list, or is flagged kNeedsTimer. Entries may
 //      come early and in vain: what is due is recomputed from the item.
 //   3. Lock order: advance lock (manual clock only) -> stripe -> a flow's or the
-//      near list's mutex. The hub's lock is never taken under a stripe.
+//      near list's mutex. The hub's lock is never taken under a stripe; the cleaner
+//      takes a stripe under it.
 //   4. Alerts of one item are pushed under its stripe's lock, so in its order.
 #pragma once
 
@@ -40,6 +41,8 @@
 #include "wheel/wheel.hpp"
 
 namespace warden::engine {
+
+class Cleaner;
 
 enum class Op : std::uint8_t { track = 1, mark = 2, complete = 3 };
 
@@ -161,6 +164,7 @@ class Store {
   friend class Replay;
   friend class ReplayCrew;
   friend class Checker;
+  friend class Cleaner;
   Error open_log(const char* path);
   Error start_keeper();
   void adopt(const Hash128& uuid) noexcept;
@@ -206,6 +210,7 @@ class Store {
   bool trim_tombstones(index::Stripe& stripe, Nanos now) noexcept;
   void finish(const After& after) noexcept;
   void count_closed(index::State from, index::Verdict verdict) noexcept;
+  void count_verdict(index::Verdict verdict) noexcept;
 
   // verbs_*.cpp
   Code create(Entry& e, std::string_view payload, const Options& o, bool exec, Result& r,
@@ -282,6 +287,7 @@ class Store {
   std::atomic<Nanos> keeper_next_due_{kNever};   // a figure, by the keeper
   std::mutex closing_;
   std::thread keeper_;
+  std::unique_ptr<Cleaner> cleaner_;  // of a store with a log that is written
 };
 
 template <class Wanted>

@@ -210,6 +210,10 @@ bool Store::trim_tombstones(index::Stripe& stripe, Nanos now) noexcept {
 
 void Store::count_closed(State from, Verdict verdict) noexcept {
   counters_.sub(from == State::submitted ? Counters::submitted : Counters::live);
+  count_verdict(verdict);
+}
+
+void Store::count_verdict(Verdict verdict) noexcept {
   counters_.add(verdict == Verdict::done        ? Counters::done
                 : verdict == Verdict::cancelled ? Counters::cancelled
                                                 : Counters::expired);

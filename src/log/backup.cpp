@@ -69,6 +69,7 @@ class Copier {
     made.clean = true;
     made.next_number = manifest.next_number;
     made.ends = manifest.ends;
+    made.catalog = manifest.catalog;
     std::uint64_t end = raw(make_lsn(manifest.epoch, 0));
     for (const auto& [number, entry] : copied_) {
       made.segments.push_back(entry);

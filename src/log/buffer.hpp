@@ -66,6 +66,14 @@ class Buffer {
     }
     takers_.fetch_sub(1, std::memory_order_relaxed);
   }
+  // The same for whatever else `give_up` looks at.
+  template <class GiveUp>
+  void wait_word(GiveUp give_up) noexcept {
+    takers_.fetch_add(1, std::memory_order_seq_cst);
+    const std::uint32_t seen = freed_.load(std::memory_order_seq_cst);
+    if (!give_up()) io::futex_wait(freed_, seen, kNever);
+    takers_.fetch_sub(1, std::memory_order_relaxed);
+  }
   void wake_takers() noexcept;
   std::uint64_t claim(std::size_t bytes) noexcept {
     // acq_rel: invariant 4.

@@ -54,6 +54,7 @@ struct Listener {
   std::function<void(const Error&)> failed;
   std::function<void(bool)> starved;
   std::function<void()> freed;
+  std::function<void()> segment;  // another one was begun
 };
 
 class Committer {
@@ -96,8 +97,11 @@ class Committer {
   // ---- any thread
   // The oldest segment if it is complete, else number 0.
   SegmentEntry oldest() const;
-  // Asks the committer to free it; `freed()` reaches the number once that is durable.
-  void request_free(std::uint64_t number) noexcept {
+  // Asks the committer to free it and to keep this catalog from then on; `freed()`
+  // reaches the number once that is durable.
+  void request_free(std::uint64_t number, Catalog&& catalog) noexcept {
+    const std::lock_guard lock(list_);
+    free_catalog_ = std::move(catalog);
     free_wanted_.store(number, std::memory_order_release);
   }
   std::uint64_t freed() const noexcept { return freed_.load(std::memory_order_acquire); }
@@ -244,9 +248,10 @@ class Committer {
   std::deque<Spare> spares_;
   SegmentEntry recyclable_;  // freed, its file kept to become the next spare; 0: none
   // Guards manifest_.segments for oldest(), which comes from other threads; all
-  // changes are made under the role as well.
+  // changes are made under the role as well. And free_catalog_.
   mutable std::mutex list_;
   std::uint64_t pinned_ = kUnpinned;  // under list_
+  Catalog free_catalog_;  // to be kept once free_wanted_ is freed
   Maker maker_;
   std::byte* memory_ = nullptr;
   std::size_t memory_bytes_ = 0;

@@ -7,7 +7,8 @@
 //   segment file   | SegmentHeader, one page | block | block | ... | never written |
 //   block          | BlockHeader | record | record | ... | zeros up to a page |
 //   record         | RecordHead | content | zeros up to 4 bytes |
-//   manifest file  | ManifestHeader | SegmentEntry ... | EpochEnd ... | zeros up to a page |
+//   manifest file  | ManifestHeader | SegmentEntry ... | EpochEnd ... | catalog | zeros up to a
+//   page |
 //
 // A position counts bytes of records, from 0 at the start of an epoch. The LSN of a
 // record is (epoch, position just past it), so "durable up to D" covers exactly the
@@ -60,7 +61,12 @@ enum class RecordType : std::uint8_t {
   audit = 9,
   ack = 10,
   stage_name = 11,
-  pad = 255,  // a claim that was given up; its content means nothing
+  item = 12,    // what the cleaner writes again: an open item, as it is now
+  past = 13,    // a closed one whose alerts are still owed
+  owed = 14,    // whom an item's alerts are owed to
+  stones = 15,  // tombstones whose dedupe window is not over
+  totals = 16,  // in a catalog alone: what was counted in segments that are gone
+  pad = 255,    // a claim that was given up; its content means nothing
 };
 
 using Uuid = Hash128;
@@ -191,7 +197,8 @@ T load(const void* image) noexcept {
 }
 
 // ------------------------------------------------------------------- manifest
-inline constexpr std::uint32_t kEntrySealed = 1;  // end, offset and digest are final
+inline constexpr std::uint32_t kEntrySealed = 1;      // end, offset and digest are final
+inline constexpr std::uint32_t kManifestCatalog = 1;  // incompat: it bears a catalog
 
 struct ManifestHeader {
   Digest digest;  // of the rest of the file, seeded with kManifestMagic
@@ -206,7 +213,8 @@ struct ManifestHeader {
   std::uint32_t clean = 0;        // 1: written by a clean close
   std::uint64_t next_number = 0;  // first segment number never used
   std::uint64_t bytes = 0;        // of the file
-  std::uint64_t zero[5] = {};
+  std::uint64_t catalog = 0;      // bytes of it: catalog.hpp
+  std::uint64_t zero[4] = {};
 };
 static_assert(sizeof(ManifestHeader) == 128);
 

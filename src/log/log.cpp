@@ -29,6 +29,15 @@ Code Log::refuse(ReserveFlags flags) const noexcept {
   return committer_->room() < keep * buffer_.capacity() ? Code::no_space : Code::ok;
 }
 
+bool Log::must_wait(ReserveFlags flags) const noexcept {
+  return held_up_.load(std::memory_order_seq_cst) && !has(flags, ReserveFlags::closing) &&
+         !has(flags, ReserveFlags::cleaner);
+}
+
+void Log::hold_up(bool on) noexcept {
+  if (held_up_.exchange(on, std::memory_order_seq_cst) && !on) buffer_.wake_takers();
+}
+
 Code Log::reserve(std::size_t content_bytes, std::uint32_t records, ReserveFlags flags,
                   Credit& out) noexcept {
   out = {};
@@ -41,12 +50,17 @@ Code Log::reserve(std::size_t content_bytes, std::uint32_t records, ReserveFlags
   for (;;) {
     const Code refused = refuse(flags);
     if (refused != Code::ok) return refused;
-    if (buffer_.try_take(pool, want)) break;
+    const bool waits = must_wait(flags);
+    if (!waits && buffer_.try_take(pool, want)) break;
     if (has(flags, ReserveFlags::nowait) || pool == Pool::cleaner) return Code::would_block;
     // Records may lie here whose callers have left the waking to a wait to come.
     wake_scribe();
     if (options_.manual) return Code::would_block;
-    buffer_.wait_credit(pool, want, [&] { return refuse(flags) != Code::ok; });
+    if (waits) {
+      buffer_.wait_word([&] { return !must_wait(flags) || refuse(flags) != Code::ok; });
+    } else {
+      buffer_.wait_credit(pool, want, [&] { return refuse(flags) != Code::ok; });
+    }
   }
   out = {want, flags};
   return Code::ok;
@@ -229,6 +243,11 @@ void Log::on_durable(std::function<void(Lsn)> callback) {
   on_durable_ = std::move(callback);
 }
 
+void Log::on_segment(std::function<void()> callback) {
+  const std::lock_guard lock(role_);
+  on_segment_ = std::move(callback);
+}
+
 void Log::on_failure(std::function<void(const Error&)> callback) {
   const std::lock_guard lock(role_);
   on_failure_ = std::move(callback);
@@ -253,16 +272,29 @@ Error Log::read_oldest(std::uint64_t number, ReplaySink& sink) {
   }
 }
 
-Code Log::free_oldest(std::uint64_t number, Lsn moved, Nanos timeout) noexcept {
+// Another block, behind everything that is durable by now: it says so. Who reads beside
+// us believes no more than blocks say, and must find the copies of what is freed.
+Code Log::prove(Nanos until) noexcept {
+  Credit credit;
+  if (const Code code = reserve(0, 1, ReserveFlags::cleaner, credit); code != Code::ok) return code;
+  const Claim place = claim(credit, 0);
+  abandon(place);
+  release(credit);
+  return wait_durable(place.lsn,
+                      until == kNever ? -1 : std::max<Nanos>(until - io::monotonic_now(), 0));
+}
+
+Code Log::free_oldest(std::uint64_t number, Lsn moved, Catalog catalog, Nanos timeout) noexcept {
   if (forked()) return Code::forked;
   if (!committer_) return Code::read_only;
   if (number == 0 || committer_->oldest().number != number) return Code::invalid_argument;
   const Nanos begun = io::monotonic_now();
-  const Code durable =
-      planted(Plant::free_before_durable) ? Code::ok : wait_durable(moved, timeout);
-  if (durable != Code::ok) return durable;
   const Nanos until = timeout < 0 ? kNever : add_sat(begun, timeout);
-  committer_->request_free(number);
+  if (!planted(Plant::free_before_durable)) {
+    if (const Code code = wait_durable(moved, timeout); code != Code::ok) return code;
+    if (const Code code = prove(until); code != Code::ok) return code;
+  }
+  committer_->request_free(number, std::move(catalog));
   waiters_.fetch_add(1, std::memory_order_seq_cst);
   Code code = Code::timeout;
   for (;;) {

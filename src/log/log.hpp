@@ -170,7 +170,13 @@ class Log {
   // Frees it, once everything up to `moved` (the last record appended again) is
   // durable. ok; timeout (it may still happen); as wait_durable; invalid_argument if
   // it is not the oldest.
-  Code free_oldest(std::uint64_t number, Lsn moved, Nanos timeout) noexcept;
+  // `catalog`: what an opening from then on is to be told before the first record.
+  Code free_oldest(std::uint64_t number, Lsn moved, Catalog catalog, Nanos timeout) noexcept;
+  // The catalog of what was freed before. For the cleaner, once, before it begins.
+  const Catalog& catalog() const noexcept { return catalog_; }
+  // Called when another segment is begun, or the disk is found full or has room
+  // again; as on_durable.
+  void on_segment(std::function<void()> callback);
 
   // Copies the store into a new or empty directory, everything acknowledged before the
   // call included, while it goes on: backup.hpp. Segments are not freed before they are
@@ -183,6 +189,13 @@ class Log {
   // timeout (something was not durable), outcome_unknown.
   Code close(Nanos drain) noexcept;
   LogStats stats() const;
+  // In segments that are still there.
+  std::uint64_t log_bytes() const noexcept { return committer_ ? committer_->log_bytes() : 0; }
+  // Holds ordinary reservations up (would_block, if they do not wait) until it is taken
+  // back: the cleaner's, who else may be outrun.
+  void hold_up(bool on) noexcept;
+  // The disk is full: ordinary reservations are refused.
+  bool starved() const noexcept { return committer_ && committer_->starved(); }
   std::uint32_t epoch() const noexcept { return epoch_; }
   const Uuid& uuid() const noexcept { return uuid_; }
   // Of one record's content.
@@ -214,6 +227,8 @@ class Log {
   Code state_of(Lsn lsn) const noexcept;
   Code state_of_earlier(Lsn lsn) const noexcept;
   Code refuse(ReserveFlags flags) const noexcept;
+  bool must_wait(ReserveFlags flags) const noexcept;
+  Code prove(Nanos until) noexcept;
   void fill(const Claim& claim, RecordType type, std::uint64_t incarnation,
             std::span<const Part> parts) noexcept;
 
@@ -226,6 +241,7 @@ class Log {
   std::unique_ptr<Committer> committer_;
   std::thread scribe_;
   std::vector<EpochEnd> ends_;  // of earlier epochs; constant after opening
+  Catalog catalog_;             // likewise
   RecoveryReport report_;
   Uuid uuid_;
   Lsn recovered_end_ = Lsn::none;
@@ -234,6 +250,7 @@ class Log {
   std::uint32_t generation_ = 0;  // io::fork_generation() when opened
   std::function<void(Lsn)> on_durable_;
   std::function<void(const Error&)> on_failure_;
+  std::function<void()> on_segment_;
 
   std::mutex role_;      // the committer role
   std::mutex close_;     // one close at a time
@@ -249,6 +266,8 @@ class Log {
   // Threads in wait_durable that may sleep. seq_cst with moved_'s change.
   std::atomic<std::uint32_t> waiters_{0};
   std::atomic<bool> closing_{false};  // no more reservations
+  // By the cleaner; seq_cst, as what takers wait for (buffer.hpp, wait_credit).
+  std::atomic<bool> held_up_{false};
   std::atomic<bool> stopped_{false};  // the scribe has ended, nothing becomes durable
   std::atomic<bool> stop_{false};     // asks it to
   Histogram acks_;

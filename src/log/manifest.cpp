@@ -48,7 +48,10 @@ std::vector<std::byte> encode(const Manifest& manifest) {
   header.next_number = manifest.next_number;
   const std::size_t segment_bytes = manifest.segments.size() * sizeof(SegmentEntry);
   const std::size_t end_bytes = manifest.ends.size() * sizeof(EpochEnd);
-  header.bytes = round_page(sizeof header + segment_bytes + end_bytes);
+  const std::span<const std::byte> catalog = manifest.catalog.bytes();
+  header.catalog = catalog.size();
+  header.incompat = catalog.empty() ? 0 : kManifestCatalog;
+  header.bytes = round_page(sizeof header + segment_bytes + end_bytes + catalog.size());
   std::vector<std::byte> image(header.bytes);
   std::byte* out = image.data();
   std::memcpy(out, &header, sizeof header);
@@ -57,6 +60,9 @@ std::vector<std::byte> encode(const Manifest& manifest) {
   }
   if (end_bytes != 0) {
     std::memcpy(out + sizeof header + segment_bytes, manifest.ends.data(), end_bytes);
+  }
+  if (!catalog.empty()) {
+    std::memcpy(out + sizeof header + segment_bytes + end_bytes, catalog.data(), catalog.size());
   }
   const Digest digest = image_digest(out, image.size(), kManifestMagic);
   std::memcpy(out, &digest, sizeof digest);
@@ -98,7 +104,7 @@ Error decode(const std::string& path, const std::string& name, const std::vector
   if (image_digest(image.data(), image.size(), kManifestMagic) != header.digest) {
     return damage(path, name, 0, "its checksum does not match");
   }
-  if (header.version > kFormatVersion || header.incompat != 0) {
+  if (header.version > kFormatVersion || (header.incompat & ~kManifestCatalog) != 0) {
     return make_error(Code::newer_format,
                       path + "/" + name + ": format version " + std::to_string(header.version) +
                           " with features " + std::to_string(header.incompat) +
@@ -106,8 +112,9 @@ Error decode(const std::string& path, const std::string& name, const std::vector
   }
   const std::uint64_t need = sizeof header + std::uint64_t{header.segments} * sizeof(SegmentEntry) +
                              std::uint64_t{header.ends} * sizeof(EpochEnd);
-  if (header.bytes != image.size() || need > image.size() ||
-      header.number != number_in(name, "MANIFEST-") || header.epoch == 0) {
+  const bool fits = need <= image.size() && header.catalog <= image.size() - need;
+  if (header.bytes != image.size() || !fits || header.number != number_in(name, "MANIFEST-") ||
+      header.epoch == 0) {
     return damage(path, name, 0, "its header contradicts the file");
   }
   out.uuid = header.uuid;
@@ -124,6 +131,9 @@ Error decode(const std::string& path, const std::string& name, const std::vector
   if (header.ends != 0) {
     std::memcpy(out.ends.data(), in + header.segments * sizeof(SegmentEntry),
                 header.ends * sizeof(EpochEnd));
+  }
+  if (!out.catalog.assign({image.data() + need, header.catalog})) {
+    return damage(path, name, need, "its catalog cannot be");
   }
   std::uint64_t last = 0;
   for (const SegmentEntry& entry : out.segments) {

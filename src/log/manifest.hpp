@@ -16,6 +16,7 @@
 
 #include "base/code.hpp"
 #include "io/disk.hpp"
+#include "log/catalog.hpp"
 #include "log/format.hpp"
 
 namespace warden::log {
@@ -28,6 +29,7 @@ struct Manifest {
   std::uint64_t next_number = 1;
   std::vector<SegmentEntry> segments;
   std::vector<EpochEnd> ends;
+  Catalog catalog;  // of the segments that were freed; empty: none ever was
 };
 
 std::string segment_name(std::uint64_t number);

@@ -190,7 +190,13 @@ Error Log::start(const Recovered& recovered) {
     if (on_failure_) on_failure_(error);
   };
   listener.freed = [this] { durable_moved(committer_->durable()); };
-  listener.starved = [this](bool) { buffer_.wake_takers(); };
+  listener.starved = [this](bool) {
+    buffer_.wake_takers();
+    if (on_segment_) on_segment_();  // who cleans is to know of either
+  };
+  listener.segment = [this] {
+    if (on_segment_) on_segment_();
+  };
   io::Clock& clock = options_.clock != nullptr ? *options_.clock : io::real_clock();
   committer_ = std::make_unique<Committer>(*dir_, path_, *queue_, clock, buffer_, options,
                                            std::move(listener));
@@ -202,6 +208,7 @@ Error Log::start(const Recovered& recovered) {
   }
   epoch_ = committer_->epoch();
   ends_ = committer_->manifest().ends;
+  catalog_ = committer_->manifest().catalog;
   max_content_ = committer_->max_content();
   if (options_.manual) {
     queue_->attach();

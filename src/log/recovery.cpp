@@ -38,6 +38,12 @@ class Recoverer {
     if (Error error = read_manifest(dir_, path_, out_.manifest)) return error;
     sink_.begin(out_.manifest.uuid);
     out_.report.clean = out_.manifest.clean;
+    if (Error error = out_.manifest.catalog.for_each(
+            [this](RecordType type, std::uint64_t incarnation, std::span<const std::byte> content) {
+              return sink_.apply(Lsn::none, type, incarnation, content);
+            })) {
+      return error;
+    }
     if (Error error = read_headers()) return error;
     if (Error error = check_unlisted()) return error;
     if (Error error = sort_segments()) return error;
@@ -188,6 +194,8 @@ class Recoverer {
     Segment& segment = used_[i];
     const std::string name = segment_name(segment.entry.number);
     const int opened = reader_.open(dir_, segment.entry.number);
+    // It was there when its header was read: freed since, if a writer is at work.
+    if (opened == -ENOENT) return damage(path_, name, 0, "the file is gone");  // B
     if (opened < 0) return io_error(path_, name, "open it", opened);
     reader_.file().will_read(0, segment.sealed ? segment.entry.offset : segment.entry.size);
     const bool last = i + 1 == used_.size();
@@ -349,6 +357,7 @@ class Recoverer {
       const std::string name = segment_name(segment.entry.number);
       if (live_) break;  // the writer may be beginning it right now
       const int opened = reader_.open(dir_, segment.entry.number);
+      if (opened == -ENOENT) return damage(path_, name, 0, "the file is gone");  // B
       if (opened < 0) return io_error(path_, name, "open it", opened);
       Place place;
       place.lsn = base;
@@ -394,12 +403,19 @@ class Recoverer {
 }  // namespace
 
 Error recover(io::Dir& dir, const std::string& path, bool live, ReplaySink& sink, Recovered& out) {
-  // Beside a writer a file may change between two looks at it. What is really
-  // damaged stays so: three attempts, each from the beginning.
-  for (int attempt = 1;; ++attempt) {
+  // Beside a writer a file may change, or go, between two looks at it. What is really
+  // damaged stays so: three attempts, each from the beginning, those not counted in
+  // which another manifest came to be. A bound of all, lest a cleaner outrun us for ever.
+  constexpr int kAttempts = 3;
+  constexpr int kMost = 1000;
+  std::uint64_t manifest = 0;
+  for (int attempt = 1, all = 1;; ++all) {
     out = Recovered{};
     Error error = Recoverer(dir, path, live, sink, out).run();
-    if (!live || error.code != Code::corrupt || attempt == 3) return error;
+    if (!live || error.code != Code::corrupt || all == kMost) return error;
+    attempt = out.manifest.number == manifest ? attempt + 1 : 1;
+    manifest = out.manifest.number;
+    if (attempt >= kAttempts) return error;
     sink.reset();
   }
 }

@@ -22,7 +22,8 @@
 
 namespace warden::log {
 
-// Takes the records of a log. Calls come from one thread, in order of LSN.
+// Takes the records of a log. Calls come from one thread, in order of LSN; first, under
+// LSN none, those of the catalog, if anything was freed before.
 class ReplaySink {
  public:
   virtual ~ReplaySink() = default;

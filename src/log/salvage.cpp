@@ -176,6 +176,12 @@ Error Salvager::read(ReplaySink& sink) {
   try {
     report_.clear_reading();
     sink.begin(report_.uuid);
+    if (Error error = manifest_.catalog.for_each(
+            [&](RecordType type, std::uint64_t incarnation, std::span<const std::byte> content) {
+              return sink.apply(Lsn::none, type, incarnation, content);
+            })) {
+      return error;
+    }
     Sifter sifter(report_, sink);
     std::uint64_t next = 0;
     const SegmentHeader* first = extents_.empty() ? nullptr : &extents_.front().header;

@@ -178,6 +178,7 @@ bool Committer::rotate() noexcept {
   submit_slot(slot_at(next_sequence_ - 1));
   counters_.segments.fetch_add(1, std::memory_order_relaxed);
   publish_room();
+  if (listener_.segment) listener_.segment();
   return true;
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <new>
+#include <utility>
 
 #include "log/committer.hpp"
 #include "log/errors.hpp"
@@ -108,6 +109,7 @@ Snapshot Committer::snapshot() {
   out.manifest.next_number = manifest_.segments.empty() ? 1 : manifest_.segments.back().number + 1;
   out.manifest.segments = manifest_.segments;
   out.manifest.ends = manifest_.ends;
+  out.manifest.catalog = manifest_.catalog;
   out.durable = durable();
   pinned_ = manifest_.segments.empty() ? kUnpinned : manifest_.segments.front().number;
   return out;
@@ -131,25 +133,31 @@ bool Committer::free_oldest() noexcept {
   if (starved() && clock_.now_elapsed() < maker_.retry_at) return false;
   const SegmentEntry entry = oldest();
   int result = -ENOMEM;
+  Catalog before;
   if (entry.number == wanted) {
-    {
-      const std::lock_guard lock(list_);
-      if (wanted >= pinned_) return false;  // asked for again until the backup is past it
-      manifest_.segments.erase(manifest_.segments.begin());
-    }
     if (planted(Plant::unlink_before_manifest)) {
       dir_.unlink(segment_name(wanted).c_str());
       dir_.sync();
     }
     try {
+      {
+        const std::lock_guard lock(list_);
+        if (wanted >= pinned_) return false;  // asked for again until the backup is past it
+        Catalog next = free_catalog_;
+        before = std::exchange(manifest_.catalog, std::move(next));
+        manifest_.segments.erase(manifest_.segments.begin());
+      }
       result = write_manifest(dir_, manifest_);
     } catch (const std::bad_alloc&) {
       result = -ENOMEM;
     }
-    if (result < 0) {
-      const std::lock_guard lock(list_);
+    const std::lock_guard lock(list_);
+    if (result == 0) {
+      free_catalog_ = Catalog();
+    } else if (manifest_.segments.empty() || manifest_.segments.front().number != wanted) {
       // Its place is still allocated: this cannot fail.
       manifest_.segments.insert(manifest_.segments.begin(), entry);
+      manifest_.catalog = std::move(before);
     }
   }
   if (entry.number == wanted && result < 0) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The loaded child: threads that track, mark and complete items of their own,
-// each answer waited for, until the parent kills it.
+// each answer waited for, until the parent kills it. In every second round another
+// thread fills the log with large items that come and go, so that segments are freed
+// and what the others wrote, in this round and earlier ones, is moved.
 #include <unistd.h>
 #include <warden/warden.h>
 
@@ -65,6 +67,20 @@ void work(warden_store* store, int pipe_fd, std::uint32_t round, std::uint32_t t
   }
 }
 
+void churn(warden_store* store, std::uint32_t round) {
+  const std::string payload(60000, 'c');
+  warden_item_options buffered = WARDEN_ITEM_OPTIONS_INIT;
+  buffered.durability = WARDEN_DURABILITY_BUFFERED;
+  for (std::uint32_t n = 0;; ++n) {
+    const std::string key = key_of(round, kThreads, n);
+    expect(warden_track(store, "churn", 5, key.data(), key.size(), payload.data(), payload.size(),
+                        &buffered, nullptr),
+           "track of churn");
+    expect(warden_complete(store, "churn", 5, key.data(), key.size(), &buffered, nullptr),
+           "complete of churn");
+  }
+}
+
 }  // namespace
 
 int run_child(const char* path, std::uint32_t round, const char* backend, int pipe_fd) {
@@ -76,7 +92,10 @@ int run_child(const char* path, std::uint32_t round, const char* backend, int pi
   expect(warden_config_set(config, "segment_bytes", "4194304", &err), err.message);
   expect(warden_open(path, config, &store, &err), err.message);
   expect(warden_flow_define(store, kFlowText, sizeof kFlowText - 1, nullptr, &err), err.message);
+  static constexpr char kChurn[] = "[flow]\nname = \"churn\"\nstages = []\ndedupe = \"1s\"\n";
+  expect(warden_flow_define(store, kChurn, sizeof kChurn - 1, nullptr, &err), err.message);
   std::vector<std::thread> threads;
+  if (round % 2 == 1) threads.emplace_back([=] { churn(store, round); });
   for (std::uint32_t t = 0; t < kThreads; ++t) {
     threads.emplace_back([=] { work(store, pipe_fd, round, t); });
   }

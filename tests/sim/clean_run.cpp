@@ -96,7 +96,7 @@ class Store {
       if (!append(key, map_[key].second, log::ReserveFlags::cleaner)) return false;
       moved = map_[key].first;
     }
-    return log_->free_oldest(oldest.number, moved, kNever) == Code::ok;
+    return log_->free_oldest(oldest.number, moved, {}, kNever) == Code::ok;
   }
 
   void note_acks() {

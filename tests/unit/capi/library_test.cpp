@@ -162,7 +162,7 @@ TEST_F(Config, RefusalsSayWhatWasExpected) {
   EXPECT_EQ(set("colour", "red"), WARDEN_E_UNKNOWN_CONFIG);
   EXPECT_STREQ(error_.message,
                "config: unknown key 'colour': expected backend, clock, dedupe_max, durability, "
-               "hold, mode, payload_max, segment_bytes, start, stripes or tick");
+               "hold, log_factor, mode, payload_max, segment_bytes, start, stripes or tick");
 }
 
 TEST_F(Config, ARefusalLeavesItAsItWas) {

@@ -172,7 +172,7 @@ TEST(RealDisk, AForkedChildIsRefusedAndHoldsNothing) {
       good = good && log->reserve(1, 1, ReserveFlags::none, credit) == Code::forked;
       good = good && log->wait_durable(lsn, kNever) == Code::forked;
       good = good && log->close(kNever) == Code::forked;
-      good = good && log->free_oldest(1, lsn, 0) == Code::forked;
+      good = good && log->free_oldest(1, lsn, {}, 0) == Code::forked;
       log.reset();
       // Stays until the parent has opened the store anew.
       char byte = 0;

@@ -154,7 +154,7 @@ class Cleaned : public Backup {
     for (auto& [key, lsn] : lsns_) {
       if (lsn <= oldest.end) lsn = moved = put(*log_, values_[key], key);
     }
-    return log_->free_oldest(oldest.number, moved, timeout);
+    return log_->free_oldest(oldest.number, moved, {}, timeout);
   }
   void expect_all(const std::string& path, const std::map<std::uint64_t, std::string>& wanted) {
     std::map<std::uint64_t, std::string> got;

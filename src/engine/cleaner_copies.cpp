@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the cleaner writes of one item or key. cleaner.hpp argues why.
+#include "engine/cleaner.hpp"
+
+namespace warden::engine {
+
+using index::State;
+using log::RecordType;
+
+namespace {
+
+constexpr std::size_t kOwedRoom = 1024;       // mostly enough for an item's alerts
+constexpr std::size_t kOwedPart = 32 * 1024;  // of one record
+constexpr std::size_t kStonesPart = 16 * 1024;
+constexpr std::uint32_t kSpareRecords = 8;
+
+}  // namespace
+
+void Cleaner::append(Room& room, RecordType type, std::uint64_t incarnation,
+                     const Writer& content) noexcept {
+  store_.recorder_.append(room, type, incarnation, content.bytes());
+  round_copied_ += content.bytes().size() + log::kRecordHeadBytes;
+}
+
+// Under the stripe's lock. Null: closed, or another incarnation has the key.
+index::Item* Cleaner::open_item(const Keyed& of, index::Stripe& stripe) noexcept {
+  const std::uint32_t cell =
+      stripe.cells.find(index::Index::cell_hash(of.hash), [&](std::uint32_t found) {
+        if ((found & index::Tombstones::kBit) != 0) return false;
+        const index::Item& item = store_.index_->item(found);
+        return item.incarnation == of.incarnation && item.blob->key() == of.key;
+      });
+  return cell == index::Cells::kNotFound ? nullptr
+                                         : &store_.index_->item(stripe.cells.number(cell));
+}
+
+void Cleaner::encode_item(const Keyed& of, const index::Item& item) {
+  Draft draft(store_.hub_, store_.id_, *of.flow, item);
+  out_.clear();
+  out_.varint(of.flow->number);
+  out_.word(static_cast<std::uint64_t>(draft.created()));
+  out_.text(of.key);
+  out_.text(of.payload);
+  draft.encode(out_, of.hash);
+}
+
+// An open item that never raised an alert, which is nearly every one.
+Error Cleaner::copy_plain(const Keyed& of, bool& done) {
+  Room room;
+  const std::size_t bytes = of.key.size() + of.payload.size() + of.flow->max_record() + 32;
+  if (Error error = reserve(bytes, 1, room)) return error;
+  index::Stripe& stripe = store_.index_->stripe(store_.index_->stripe_of(of.hash));
+  std::lock_guard guard(stripe.lock);
+  const index::Item* item = open_item(of, stripe);
+  if (item == nullptr || item->alerts != 0) return {};
+  encode_item(of, *item);
+  append(room, RecordType::item, of.incarnation, out_);
+  done = true;
+  return {};
+}
+
+// Once more with more room, if the alerts want more than there was.
+Error Cleaner::copy_with_alerts(const Keyed& of) {
+  const std::size_t most = store_.recorder_.log().max_content();
+  std::size_t owed_bytes = kOwedRoom;
+  for (;;) {
+    const std::size_t bytes =
+        of.key.size() + of.payload.size() + of.flow->max_record() + 32 + owed_bytes;
+    Room room;
+    const auto records = static_cast<std::uint32_t>(owed_bytes / kOwedPart) + kSpareRecords;
+    if (Error error = reserve(bytes, records, room)) return error;
+    const auto frozen = store_.consumers_.freeze();
+    alert::Hub::Owings hub(store_.hub_);
+    index::Stripe& stripe = store_.index_->stripe(store_.index_->stripe_of(of.hash));
+    std::lock_guard guard(stripe.lock);
+    if (!hub.take_in()) return Error{Code::no_memory, {}};
+    const index::Item* item = open_item(of, stripe);
+    collect_owed(hub, store_.consumers_, *of.flow, of.incarnation, item == nullptr, owed_);
+    if (item == nullptr && owed_.empty()) return {};
+    std::vector<Writer> parts;
+    std::size_t need = 0;
+    for (std::size_t held = 0, told = 0; held < owed_.held.size() || told < owed_.told.size();) {
+      encode_owed(parts.emplace_back(), owed_, kOwedPart, held, told);
+      need += parts.back().bytes().size();
+    }
+    if (need > owed_bytes) {
+      owed_bytes = need + need / 4;  // some may come meanwhile
+      if (owed_bytes <= most) continue;
+      return Error{Code::limit, "an item owes more alerts than the cleaner can write at once"};
+    }
+    if (item != nullptr) {
+      encode_item(of, *item);
+    } else {
+      out_.clear();
+      out_.varint(of.flow->number);
+      out_.text(of.key);
+      out_.text(of.payload);
+    }
+    append(room, item != nullptr ? RecordType::item : RecordType::past, of.incarnation, out_);
+    for (const Writer& part : parts) append(room, RecordType::owed, of.incarnation, part);
+    return {};
+  }
+}
+
+// The tombstone of a closing, if it is still remembered. Its place among other records
+// does not matter: the incarnation tells which of two is newer.
+Error Cleaner::keep_stone(const Hash128& key, std::uint64_t incarnation, bool early) {
+  const std::uint32_t lane = lane_of(key);
+  Writer& out = stones_[lane];
+  {
+    index::Stripe& stripe = store_.index_->stripe(store_.index_->stripe_of(key));
+    std::lock_guard guard(stripe.lock);
+    const std::uint32_t cell =
+        stripe.cells.find(index::Index::cell_hash(key), [&](std::uint32_t found) {
+          return (found & index::Tombstones::kBit) != 0 && stripe.tombstones.at(found).key == key;
+        });
+    if (cell == index::Cells::kNotFound) return {};
+    const index::Tombstone& stone = stripe.tombstones.at(stripe.cells.number(cell));
+    const bool same = early ? stone.early != 0 : stone.incarnation == incarnation;
+    if (!same || index::is_over(stone.expires_s, store_.time_.elapsed())) return {};
+    out.hash(key);
+    out.word(stone.incarnation);
+    out.varint(stone.expires_s);
+    out.byte(static_cast<std::uint8_t>(stone.verdict | stone.early << 4));
+  }
+  return out.bytes().size() < kStonesPart ? Error{} : flush_stones(lane);
+}
+
+Error Cleaner::flush_stones(std::uint32_t lane) {
+  Writer& out = stones_[lane];
+  if (out.bytes().empty()) return {};
+  Room room;
+  if (Error error = reserve(out.bytes().size(), 1, room)) return error;
+  append(room, RecordType::stones, std::uint64_t{lane} << 10, out);
+  out.clear();
+  return {};
+}
+
+}  // namespace warden::engine
