@@ -62,6 +62,24 @@ int32_t warden_release_hold(warden_store* store) {
   return on_store(store, [](engine::Store& engine) { return code_of(engine.release_hold()); });
 }
 
+int32_t warden_backup(warden_store* store, const char* dest, warden_backup_info* info,
+                      warden_error* err) {
+  if (dest == nullptr || dest[0] == '\0' || !capi::is_sized(err)) return WARDEN_E_INVALID_ARGUMENT;
+  return on_store(store, [&](engine::Store& engine) {
+    if (!capi::is_sized(info)) {
+      return capi::refuse_unsized("warden_backup_info", info->struct_size, err);
+    }
+    log::BackupReport report;
+    if (const Error error = engine.backup(dest, report)) return capi::report(error, err);
+    warden_backup_info value WARDEN_BACKUP_INFO_INIT;
+    value.segments = static_cast<uint32_t>(report.segments);
+    value.bytes = report.bytes;
+    value.lsn = raw(report.end);
+    capi::write_struct(info, value);
+    return capi::report(Error{}, err);
+  });
+}
+
 uint64_t warden_durable_lsn(warden_store* store) {
   if (store == nullptr || !store->engine->recorder().has_log()) return 0;
   return raw(store->engine->recorder().log().durable());

@@ -239,6 +239,36 @@ WARDEN_API int32_t warden_close(warden_store *store, int64_t drain_ns);
 WARDEN_API void warden_free(warden_store *store);
 /** Ends hold: what is due fires. Idempotent. */
 WARDEN_API int32_t warden_release_hold(warden_store *store);
+
+/** What a backup holds. */
+typedef struct warden_backup_info {
+  uint32_t struct_size;
+  uint32_t segments;  /* files of the log that were copied */
+  uint64_t bytes;     /* of them, without what was never written */
+  uint64_t lsn;       /* everything up to here is in the copy, nothing beyond */
+} warden_backup_info;
+#define WARDEN_BACKUP_INFO_INIT {sizeof(warden_backup_info), 0, 0, 0}
+
+/** Copies the store, while it is used, into the directory dest, which is made, or
+ *  must be empty. The copy is a store of its own: a durable state of this one that
+ *  holds everything acknowledged before the call. It is on stable storage when
+ *  WARDEN_OK is answered; one that was cut short does not open. VOLATILE items are
+ *  not in it. Of a store opened read-only: what is durable at the time of the call.
+ *
+ *  Restore it by opening it with hold = true, so that nothing fires before you have
+ *  looked. It keeps the identity of the original, alert ids included: the two must
+ *  never both be written. Positions, incarnations and tokens that the original gave
+ *  out after the backup are unknown to the copy (LOST, FENCED).
+ *
+ *  info and err may be NULL. One backup at a time; further calls wait. Writers do
+ *  not wait for it; segments are freed once they have been copied. E_NOT_A_STORE if
+ *  dest is no new or empty directory, or its parent is missing; E_PERMISSION,
+ *  E_NO_SPACE, E_IO, E_NO_MEMORY; E_CORRUPT if the log turns out to be damaged;
+ *  E_OUTCOME_UNKNOWN after a device error; E_BAD_STATE if this store is in memory;
+ *  E_WOULD_BLOCK, read-only alone: segments were freed faster than they could be
+ *  copied. After an error dest may hold files: remove it. */
+WARDEN_API int32_t warden_backup(warden_store *store, const char *dest, warden_backup_info *info,
+                                 warden_error *err);
 /** Manual clock only: moves engine time to to_ns and raises, to the nanosecond,
  *  every deadline before it. Returns when all of them are raised. At to_ns equal
  *  to now it raises what late events have armed in the past.

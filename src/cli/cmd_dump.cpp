@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `warden dump DIR`: every record of a store's log, by position, type, item and size.
-// The one file of the command that looks below the C ABI, at the log's own reader:
-// what it prints is the log, not what the engine makes of it.
+// `warden dump DIR`: every record of a store's log, by position, type, item, size and what
+// it holds. It looks below the C ABI, at the log's own reader: what it prints is the log,
+// not what the engine makes of it.
 //
-// Data flow: directory -> log opened read-only -> records, kept until the whole log
-// has been found good -> text or JSON, a line a record.
+// Data flow: directory -> log opened read-only, for its names and for being good -> read
+// once more -> text or JSON, a line a record (record_view.hpp).
 //
 // Invariants:
 //   1. Nothing is written to the directory, and no lock taken.
-//   2. Nothing is printed of a log that is refused: records are printed at the end.
+//   2. Nothing is printed of a log that is refused: the first reading comes before.
+//   3. No record is printed twice, also where reading beside a writer begins anew.
 #include <fmt/format.h>
 
 #include <memory>
-#include <vector>
 
 #include "cli/commands.hpp"
 #include "cli/output.hpp"
+#include "cli/record_view.hpp"
+#include "cli/store_failure.hpp"
 #include "io/posix_disk.hpp"
 #include "log/log.hpp"
 
@@ -28,96 +30,71 @@ struct DumpOptions {
   bool json = false;
 };
 
-const char* type_name(log::RecordType type) {
-  switch (type) {
-    case log::RecordType::body:
-      return "body";
-    case log::RecordType::state:
-      return "state";
-    case log::RecordType::step:
-      return "step";
-    case log::RecordType::alert:
-      return "alert";
-    case log::RecordType::flow:
-      return "flow";
-    case log::RecordType::consumer:
-      return "consumer";
-    case log::RecordType::meta:
-      return "meta";
-    case log::RecordType::anchor:
-      return "anchor";
-    case log::RecordType::audit:
-      return "audit";
-    case log::RecordType::ack:
-      return "ack";
-    case log::RecordType::stage_name:
-      return "stage-name";
-    case log::RecordType::item:
-      return "item";
-    case log::RecordType::past:
-      return "past";
-    case log::RecordType::owed:
-      return "owed";
-    case log::RecordType::stones:
-      return "stones";
-    case log::RecordType::totals:
-      return "totals";
-    case log::RecordType::pad:
-      return "pad";
-    case log::RecordType::none:
-      break;
-  }
-  return "unknown";
-}
-
-struct Line {
-  Lsn lsn;
-  std::uint64_t incarnation;
-  std::uint32_t bytes;
-  log::RecordType type;
-};
-
-class Lines : public log::ReplaySink {
+class Printer final : public log::ReplaySink {
  public:
+  Printer(const RecordNames& names, bool json) : names_(names), json_(json) {}
+
   Error apply(Lsn lsn, log::RecordType type, std::uint64_t incarnation,
               std::span<const std::byte> content) override {
-    lines.push_back({lsn, incarnation, static_cast<std::uint32_t>(content.size()), type});
-    return {};
+    // The catalog comes first, without positions.
+    if (lsn == Lsn::none ? last_ != Lsn::none : lsn <= last_) return {};
+    last_ = lsn;
+    try {
+      print(lsn, type, incarnation, content);
+      return {};
+    } catch (const std::bad_alloc&) {
+      return Error{Code::no_memory, "out of memory"};
+    }
   }
-  // Beside a live writer reading may begin anew.
-  void reset() override { lines.clear(); }
 
-  std::vector<Line> lines;
+ private:
+  void print(Lsn lsn, log::RecordType type, std::uint64_t incarnation,
+             std::span<const std::byte> content) {
+    const auto epoch = log::epoch_of(lsn);
+    const auto position = log::position_of(lsn);
+    if (!json_) {
+      std::string line =
+          fmt::format("{:>6}.{:<14} {:<10} {:>20} {:>8}  {}", epoch, position, type_name(type),
+                      incarnation, content.size(), record_text(names_, type, incarnation, content));
+      line.erase(line.find_last_not_of(' ') + 1);
+      emit(line + '\n');
+      return;
+    }
+    nlohmann::ordered_json out{{"lsn", raw(lsn)},
+                               {"epoch", epoch},
+                               {"position", position},
+                               {"type", type_name(type)},
+                               {"incarnation", incarnation},
+                               {"bytes", content.size()}};
+    out.update(record_json(names_, type, incarnation, content));
+    emit(out.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n');
+  }
+
+  const RecordNames& names_;
+  const bool json_;
+  Lsn last_ = Lsn::none;
 };
 
-Failure refused(const DumpOptions& options, const Error& error) {
-  const bool input = error.code == Code::corrupt || error.code == Code::newer_format ||
-                     error.code == Code::not_a_store;
-  return Failure{input ? ExitCode::bad_input : ExitCode::environment,
-                 error.message.empty() ? options.directory + ": cannot be read" : error.message};
+Error read(io::Disk& disk, const std::string& directory, log::ReplaySink& sink,
+           std::unique_ptr<log::Log>& log) {
+  log::Options how;
+  how.mode = log::Mode::read_only;
+  return log::Log::open(disk, directory, how, sink, log);
 }
 
 Result<ExitCode> dump(const DumpOptions& options) {
   const auto disk = io::make_real_disk(io::Backend::posix);
-  if (disk == nullptr) return bad_environment("out of memory");
-  log::Options how;
-  how.mode = log::Mode::read_only;
-  Lines sink;
+  RecordNames names;
+  if (disk == nullptr || !names.ready()) return bad_environment("out of memory");
   std::unique_ptr<log::Log> log;
-  if (const Error error = log::Log::open(*disk, options.directory, how, sink, log)) {
-    return refused(options, error);
+  if (const Error error = read(*disk, options.directory, names, log)) {
+    return store_failure(options.directory, error);
+  }
+  Printer printer(names, options.json);
+  if (const Error error = read(*disk, options.directory, printer, log)) {
+    return store_failure(options.directory, error);
   }
   const log::RecoveryReport& report = log->recovery();
-  for (const Line& line : sink.lines) {
-    const auto epoch = log::epoch_of(line.lsn);
-    const auto position = log::position_of(line.lsn);
-    emit(options.json ? fmt::format("{{\"lsn\":{},\"epoch\":{},\"position\":{},\"type\":\"{}\","
-                                    "\"incarnation\":{},\"bytes\":{}}}\n",
-                                    raw(line.lsn), epoch, position, type_name(line.type),
-                                    line.incarnation, line.bytes)
-                      : fmt::format("{:>6}.{:<14} {:<10} {:>20} {:>8}\n", epoch, position,
-                                    type_name(line.type), line.incarnation, line.bytes));
-  }
   if (report.torn && !options.json) {
     emit(fmt::format("torn tail: {} bytes from byte {} of {}, never acknowledged\n",
                      report.torn_bytes, report.torn_offset, report.torn_file));
@@ -129,7 +106,8 @@ Result<ExitCode> dump(const DumpOptions& options) {
 
 void add_dump(CLI::App& app, Command& chosen) {
   CLI::App* command = app.add_subcommand(
-      "dump", "Print every record of a store's log: epoch.position, type, incarnation, bytes");
+      "dump",
+      "Print every record of a store's log: epoch.position, type, incarnation, bytes, content");
   auto options = std::make_shared<DumpOptions>();
   command->add_option("DIR", options->directory, "Directory of the store")->required();
   command->add_flag("--json", options->json, "Print a JSON object a line");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `warden ls`, `show`, `stats`, `verify`: what is in a store, told without changing
+// `warden ls`, `show`, `stats`: what is in a store, told without changing
 // a byte of it, also while another process has it open.
 //
 // Data flow: directory -> store opened read-only (the whole log is replayed, every
@@ -232,35 +232,21 @@ std::vector<Figure> figures_of(const warden_stats& s) {
           {"memory_bytes", s.item_bytes}};
 }
 
-// stats, and verify: both replay everything; verify judges too.
-Result<ExitCode> figures(const InspectOptions& options, bool verify) {
+Result<ExitCode> figures(const InspectOptions& options) {
   auto store = open_read_only(options.directory);
   if (!store.ok()) return std::move(store.failure());
   warden_stats stats = WARDEN_STATS_INIT;
   if (const std::int32_t code = warden_stats_get(store.value().get(), &stats); code < 0) {
     return engine_failure("reading the figures", code);
   }
-  const std::uint64_t accounted =
-      stats.submitted + stats.live + stats.done + stats.cancelled + stats.expired;
-  const bool balanced = accounted == stats.submitted_total;
   nlohmann::ordered_json json;
   std::string text;
   for (const Figure& figure : figures_of(stats)) {
     json[figure.name] = figure.value;
     text += fmt::format("{:<14}{:>20}\n", figure.name, with_commas(figure.value));
   }
-  if (verify) {
-    json["balanced"] = balanced;
-    json["ok"] = balanced;
-    text += balanced ? "\nok: every record's checksum is right, and every item is accounted for\n"
-                     : fmt::format("\nFAULT: {} items were created, {} are accounted for\n",
-                                   stats.submitted_total, accounted);
-    if (stats.torn_bytes != 0) {
-      text += "the torn tail is what a crash cut short: none of it was ever acknowledged\n";
-    }
-  }
   emit(options.json ? json_text(json) : text);
-  return verify && !balanced ? ExitCode::fault_found : ExitCode::ok;
+  return ExitCode::ok;
 }
 
 using Options = std::shared_ptr<InspectOptions>;
@@ -296,12 +282,7 @@ void add_inspect(CLI::App& app, Command& chosen) {
   const auto stats_options = std::make_shared<InspectOptions>();
   add(app, "stats", "Print the figures of a store", stats_options)
       ->callback([stats_options, &chosen] {
-        chosen = [stats_options] { return figures(*stats_options, false); };
-      });
-  const auto verify_options = std::make_shared<InspectOptions>();
-  add(app, "verify", "Read a store's whole log and check it", verify_options)
-      ->callback([verify_options, &chosen] {
-        chosen = [verify_options] { return figures(*verify_options, true); };
+        chosen = [stats_options] { return figures(*stats_options); };
       });
 }
 

@@ -59,7 +59,10 @@ int run(int argc, char** argv) {
   add_replay(app, chosen);
   add_flow(app, chosen);
   add_inspect(app, chosen);
+  add_verify(app, chosen);
   add_dump(app, chosen);
+  add_backup(app, chosen);
+  add_salvage(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

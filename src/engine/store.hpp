@@ -129,6 +129,9 @@ class Store {
   void arm_durable(Lsn lsn) noexcept;
   Figures figures() noexcept;
   log::LogStats log_stats() { return recorder_.log().stats(); }
+  // A copy in a new or empty directory, while the store is used. bad_state if it keeps
+  // everything in memory; as log::Log::backup.
+  Error backup(const char* to, log::BackupReport& out);
 
  private:
   // A key, looked up, with its stripe locked.
@@ -169,6 +172,7 @@ class Store {
   explicit Store(const Config& config) noexcept;
   friend class Replay;
   friend class ReplayCrew;
+  friend class Checker;
   friend class Cleaner;
   Error open_log(const char* path, const Footing* footing);
   void watch_log();

@@ -33,6 +33,7 @@
 #include "base/code.hpp"
 #include "io/clock.hpp"
 #include "io/disk.hpp"
+#include "log/backup.hpp"
 #include "log/buffer.hpp"
 #include "log/manifest.hpp"
 #include "log/recovery.hpp"
@@ -105,6 +106,13 @@ class Committer {
     free_wanted_.store(number, std::memory_order_release);
   }
   std::uint64_t freed() const noexcept { return freed_.load(std::memory_order_acquire); }
+  // What there is at this instant, for a backup; from now on no segment is freed whose
+  // number is `pinned` or above. One backup at a time.
+  Snapshot snapshot();
+  // Moves the pin up; kUnpinned ends it.
+  void pin(std::uint64_t number) noexcept;
+  static constexpr std::uint64_t kUnpinned = ~std::uint64_t{0};
+  bool is_pinned(std::uint64_t number) const noexcept;
   // Of blocks and headers in segments that are still there.
   std::uint64_t log_bytes() const noexcept { return log_bytes_.load(std::memory_order_relaxed); }
   Lsn durable() const noexcept {
@@ -250,6 +258,7 @@ class Committer {
   // Guards manifest_.segments for oldest(), which comes from other threads; all
   // changes are made under the role as well. And free_catalog_.
   mutable std::mutex list_;
+  std::uint64_t pinned_ = kUnpinned;  // under list_
   Catalog free_catalog_;  // to be kept once free_wanted_ is freed
   Maker maker_;
   std::byte* memory_ = nullptr;

@@ -27,6 +27,7 @@
 #include "base/code.hpp"
 #include "io/clock.hpp"
 #include "io/disk.hpp"
+#include "log/backup.hpp"
 #include "log/buffer.hpp"
 #include "log/committer.hpp"
 #include "log/histogram.hpp"
@@ -52,6 +53,8 @@ struct Options {
   bool manual = false;
   bool inline_commit = true;  // a lone waiter on an idle log commits by itself
   Uuid uuid;                  // of a new store; zero: drawn at random
+  // Of a new store with a uuid: openings that count as having been before its first.
+  std::uint32_t epochs_before = 0;
 };
 
 enum class ReserveFlags : std::uint32_t {
@@ -181,6 +184,11 @@ class Log {
   // again; as on_durable.
   void on_segment(std::function<void()> callback);
 
+  // Copies the store into a new or empty directory, everything acknowledged before the
+  // call included, while it goes on: backup.hpp. Segments are not freed before they are
+  // copied: free_oldest() waits for that.
+  Error backup(io::Disk& disk, const std::string& to, const BackupWatch& watch, BackupReport& out);
+
   // ---- life
   // Refuses further reservations, waits at most `drain` for what was appended to be
   // durable, stops, seals, unlocks. Waiters answer store_closed. Idempotent. ok,
@@ -256,6 +264,7 @@ class Log {
 
   std::mutex role_;      // the committer role
   std::mutex close_;     // one close at a time
+  std::mutex backup_;    // one backup at a time
   bool closed_ = false;  // under close_
   // 1 while the scribe sleeps or is about to. seq_cst: it says so, then looks for
   // published records; a publisher publishes, then looks here.

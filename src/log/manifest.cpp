@@ -146,6 +146,22 @@ Error decode(const std::string& path, const std::string& name, const std::vector
   return {};
 }
 
+// The manifest in a file that was opened with result `opened`.
+Error read_open(const std::string& path, const std::string& name, int opened, io::File* file,
+                Manifest& out) {
+  if (opened < 0) return io_error(path, name, "open it", opened);
+  const auto size = file->size();
+  if (size < 0) return io_error(path, name, "read its size", size);
+  if (static_cast<std::uint64_t>(size) > kManifestLimit) {
+    return damage(path, name, 0, "it is larger than any manifest");
+  }
+  std::vector<std::byte> image(static_cast<std::size_t>(size));
+  const auto got = file->read(image.data(), image.size(), 0);
+  if (got < 0) return io_error(path, name, "read it", got);
+  image.resize(static_cast<std::size_t>(got));
+  return decode(path, name, image, out);
+}
+
 }  // namespace
 
 std::string segment_name(std::uint64_t number) {
@@ -173,23 +189,17 @@ Error read_manifest(io::Dir& dir, const std::string& path, Manifest& out) {
     if (Error error = read_current(dir, path, name)) return error;
     std::unique_ptr<io::File> file;
     const int opened = dir.open(name.c_str(), io::Open::read, file);
-    if (opened == -ENOENT) {
-      if (name == last) return damage(path, "CURRENT", 0, name + ", which it names, is missing");
-      last = name;
-      continue;
-    }
-    if (opened < 0) return io_error(path, name, "open it", opened);
-    const auto size = file->size();
-    if (size < 0) return io_error(path, name, "read its size", size);
-    if (static_cast<std::uint64_t>(size) > kManifestLimit) {
-      return damage(path, name, 0, "it is larger than any manifest");
-    }
-    std::vector<std::byte> image(static_cast<std::size_t>(size));
-    const auto got = file->read(image.data(), image.size(), 0);
-    if (got < 0) return io_error(path, name, "read it", got);
-    image.resize(static_cast<std::size_t>(got));
-    return decode(path, name, image, out);
+    if (opened != -ENOENT) return read_open(path, name, opened, file.get(), out);
+    if (name == last) return damage(path, "CURRENT", 0, name + ", which it names, is missing");
+    last = name;
   }
+}
+
+Error read_manifest_file(io::Dir& dir, const std::string& path, const std::string& name,
+                         Manifest& out) {
+  std::unique_ptr<io::File> file;
+  const int opened = dir.open(name.c_str(), io::Open::read, file);
+  return read_open(path, name, opened, file.get(), out);
 }
 
 int write_manifest(io::Dir& dir, Manifest& manifest) {

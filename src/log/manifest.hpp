@@ -39,6 +39,9 @@ std::uint64_t number_in(const std::string& name, const char* prefix);
 
 // not_a_store if there is no CURRENT; newer_format; corrupt; io.
 Error read_manifest(io::Dir& dir, const std::string& path, Manifest& out);
+// One manifest by its file's name, whatever CURRENT says.
+Error read_manifest_file(io::Dir& dir, const std::string& path, const std::string& name,
+                         Manifest& out);
 // Raises manifest.number and writes it. 0 or -errno; on failure CURRENT names the
 // old one or the new one, both whole.
 int write_manifest(io::Dir& dir, Manifest& manifest);

@@ -157,6 +157,8 @@ Error Log::open_existing(ReplaySink& sink, Recovered& recovered) {
   Error error = recover(*dir_, path_, false, sink, recovered);
   if (error.code != Code::not_a_store) return error;
   recovered = {};
+  recovered.manifest.epoch = options_.epochs_before;
+  recovered.manifest.uuid = options_.uuid;
   return check_new();
 }
 

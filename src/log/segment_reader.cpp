@@ -19,12 +19,16 @@ static_assert(kWindow % kPage == 0);
 }  // namespace
 
 int SegmentReader::open(io::Dir& dir, std::uint64_t number) {
-  file_.reset();
+  std::unique_ptr<io::File> file;
+  const int opened = dir.open(segment_name(number).c_str(), io::Open::read, file);
+  return opened < 0 ? opened : take(std::move(file));
+}
+
+int SegmentReader::take(std::unique_ptr<io::File> file) {
+  file_ = std::move(file);
   begin_ = 0;
   filled_ = 0;
   error_ = 0;
-  const int opened = dir.open(segment_name(number).c_str(), io::Open::read, file_);
-  if (opened < 0) return opened;
   const auto size = file_->size();
   if (size < 0) return static_cast<int>(size);
   size_ = static_cast<std::uint64_t>(size);

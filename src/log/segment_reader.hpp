@@ -16,6 +16,8 @@ class SegmentReader {
  public:
   // 0 or -errno.
   int open(io::Dir& dir, std::uint64_t number);
+  // The same over a file of the caller's.
+  int take(std::unique_ptr<io::File> file);
   std::uint64_t size() const noexcept { return size_; }
   io::File& file() noexcept { return *file_; }
 

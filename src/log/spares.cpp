@@ -99,6 +99,32 @@ SegmentEntry Committer::oldest() const {
   return (front.flags & kEntrySealed) != 0 ? front : SegmentEntry{};
 }
 
+// Durable is read under the same lock as the list: what a segment that is gone from
+// the list had to hand on is then at or before it.
+Snapshot Committer::snapshot() {
+  Snapshot out;
+  const std::lock_guard lock(list_);
+  out.manifest.uuid = manifest_.uuid;
+  out.manifest.epoch = manifest_.epoch;
+  out.manifest.next_number = manifest_.segments.empty() ? 1 : manifest_.segments.back().number + 1;
+  out.manifest.segments = manifest_.segments;
+  out.manifest.ends = manifest_.ends;
+  out.manifest.catalog = manifest_.catalog;
+  out.durable = durable();
+  pinned_ = manifest_.segments.empty() ? kUnpinned : manifest_.segments.front().number;
+  return out;
+}
+
+void Committer::pin(std::uint64_t number) noexcept {
+  const std::lock_guard lock(list_);
+  pinned_ = number;
+}
+
+bool Committer::is_pinned(std::uint64_t number) const noexcept {
+  const std::lock_guard lock(list_);
+  return number >= pinned_;
+}
+
 // All that lived in it has been appended again and is durable, says who asked. First
 // a manifest without it, then the file.
 bool Committer::free_oldest() noexcept {
@@ -116,6 +142,7 @@ bool Committer::free_oldest() noexcept {
     try {
       {
         const std::lock_guard lock(list_);
+        if (wanted >= pinned_) return false;  // asked for again until the backup is past it
         Catalog next = free_catalog_;
         before = std::exchange(manifest_.catalog, std::move(next));
         manifest_.segments.erase(manifest_.segments.begin());

@@ -27,8 +27,14 @@ MAY_INCLUDE = {
 # Single files that may see more: what reads the log or a flow as it is, offline, where
 # the C ABI tells less.
 MAY_ALSO = {
+    "src/cli/cmd_backup.cpp": {"io", "log"},
     "src/cli/cmd_dump.cpp": {"log", "io"},
+    "src/cli/cmd_salvage.cpp": {"engine", "index", "log"},
+    "src/cli/cmd_verify.cpp": {"engine"},
+    "src/cli/store_failure.hpp": {"base"},
     "src/cli/flow_view.cpp": {"flow"},
+    "src/cli/record_view.cpp": {"alert", "engine", "flow", "index", "log"},
+    "src/cli/record_view.hpp": {"engine", "log"},
     "src/cli/timeline.cpp": {"alert", "engine", "flow", "io", "log"},
 }
 # May look at everything: they are on top of nothing that ships.

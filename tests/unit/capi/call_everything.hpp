@@ -24,6 +24,7 @@ inline std::vector<std::int32_t> call_everything(warden_store* store, warden_con
   warden_scan* walk = nullptr;
   return {
       warden_clock_advance(store, 5),
+      warden_backup(store, "/nonexistent/copy", nullptr, nullptr),
       warden_flow_define(store, kTimer, std::strlen(kTimer), nullptr, nullptr),
       warden_submit(store, "timer", 5, "k", 1, nullptr, 0, &o, nullptr),
       warden_track(store, "timer", 5, "k", 1, nullptr, 0, &o, nullptr),
