@@ -260,8 +260,9 @@ typedef struct warden_backup_info {
  *  never both be written. Positions, incarnations and tokens that the original gave
  *  out after the backup are unknown to the copy (LOST, FENCED).
  *
- *  info and err may be NULL. One backup at a time; further calls wait. Writers do
- *  not wait for it; segments are freed once they have been copied. E_NOT_A_STORE if
+ *  info and err may be NULL. One backup at a time; further calls wait. Writers go on;
+ *  the log frees no segment that is not copied yet, so at its bound new work waits for
+ *  the oldest one's copy. E_NOT_A_STORE if
  *  dest is no new or empty directory, or its parent is missing; E_PERMISSION,
  *  E_NO_SPACE, E_IO, E_NO_MEMORY; E_CORRUPT if the log turns out to be damaged;
  *  E_OUTCOME_UNKNOWN after a device error; E_BAD_STATE if this store is in memory;

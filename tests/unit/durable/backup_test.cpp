@@ -140,6 +140,48 @@ TEST_P(Backup, WhileThreadsWriteHoldsAllThatWasAcknowledged) {
   for (std::thread& one : writers) one.join();
 }
 
+TEST_P(Backup, WhileTheLogIsCleanedHoldsWhatLives) {
+  Store& store = open();
+  store.define(kUpload);
+  store.now = kS;
+  std::map<std::string, std::string> forever;
+  for (int i = 0; i < 200; ++i) {
+    ASSERT_EQ(store.track(numbered("for-ever", i), std::string(300, 'x')).code, WARDEN_NEW);
+  }
+  for (const Item& one : store.scan()) forever[one.key] = text_of(one);
+  store.define("[flow]\nname = \"churn\"\nstages = []\ndedupe = \"1s\"\n");
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    const std::string payload(60000, 'p');
+    warden_item_options o = WARDEN_ITEM_OPTIONS_INIT;
+    o.at_ns = kS;
+    o.durability = WARDEN_DURABILITY_BUFFERED;
+    for (int i = 0; !stop; ++i) {
+      const std::string key = numbered("churn", i);
+      warden_track(store.get(), "churn", 5, key.data(), key.size(), payload.data(), payload.size(),
+                   &o, nullptr);
+      warden_complete(store.get(), "churn", 5, key.data(), key.size(), &o, nullptr);
+    }
+  });
+  for (std::uint64_t round = 0; round < 4; ++round) {
+    while (store.stats().log_freed < 2 * (round + 1)) std::this_thread::yield();
+    const std::string to = dir_.path(numbered("copy", round).c_str());
+    warden_error error = WARDEN_ERROR_INIT;
+    EXPECT_EQ(backup(store, to, nullptr, &error), WARDEN_OK) << error.message;
+    if (error.code < 0) break;
+    EXPECT_FALSE(std::filesystem::exists(to + "/wal-1"));
+    Store restored(to, {{"clock", "manual"}, {"mode", "read-only"}});
+    restored.expect_balance();
+    std::map<std::string, std::string> there;
+    for (const Item& one : restored.scan()) {
+      if (one.flow == "upload") there[one.key] = text_of(one);
+    }
+    EXPECT_EQ(there, forever);
+  }
+  stop = true;
+  writer.join();
+}
+
 TEST_P(Backup, OfAStoreOpenedReadOnlyIsWhatIsDurableNow) {
   Store& store = open();
   store.define(kUpload);
