@@ -32,7 +32,20 @@ Error Log::read_oldest(std::uint64_t number, ReplaySink& sink) {
 // us believes no more than blocks say, and must find the copies of what is freed.
 Code Log::prove(Nanos until) noexcept {
   Credit credit;
-  if (const Code code = reserve(0, 1, ReserveFlags::cleaner, credit); code != Code::ok) return code;
+  for (;;) {
+    const std::uint32_t seen = moved_.load(std::memory_order_seq_cst);
+    const Code code = reserve(0, 1, ReserveFlags::cleaner, credit);
+    if (code == Code::ok) break;
+    if (code != Code::would_block) return code;
+    // The next segment is being made.
+    if (io::monotonic_now() >= until) return Code::timeout;
+    wake_scribe();
+    if (!options_.manual) {
+      io::futex_wait(moved_, seen, kMilli);
+    } else if (!pump()) {
+      queue_->wait(committer_->idle_time());
+    }
+  }
   const Claim place = claim(credit, 0);
   abandon(place);
   release(credit);
