@@ -132,7 +132,7 @@ bool Cleaner::wanted() noexcept {
   const std::uint64_t bytes = log.log_bytes();
   const std::uint64_t due =
       log.starved() ? 0 : store_.config_.log_factor * live + 2 * store_.config_.segment_bytes;
-  if (bytes <= due) bound_ = 0;
+  if (bytes <= due || log.starved()) bound_ = 0;
   hold_up_beyond(2 * (std::max(due, bound_) + store_.config_.segment_bytes));
   if (bytes <= std::max(due, bound_)) {
     round_end_ = Lsn::none;
@@ -151,18 +151,17 @@ Code Cleaner::clean_oldest() {
     log::Log& log = store_.recorder_.log();
     const log::Log::Oldest oldest = log.oldest();
     if (oldest.number == 0) return Code::ok;
+    measuring_ = false;
     Error error = log.starved() ? measure(oldest) : Error{};
     if (!error) error = move_oldest(oldest);
     if (!error) {
       log::Catalog catalog = next_.catalog();
       const Lsn all = log.last_appended();
-      // By turns, so that a stop is not waited for by a stalled disk.
+      // By turns, so that a stop is not waited for by a stalled disk. Once it was asked
+      // for there is no way back: freed_ must say what the manifest does.
       do {
-        error.code = log.free_oldest(oldest.number, all, catalog, 100 * kMilli);
+        error.code = log.free_oldest(oldest.number, all, std::move(catalog), 100 * kMilli);
       } while (error.code == Code::timeout && !stop_.load(std::memory_order_relaxed));
-      // Freed after the time was over: told by its being the oldest no more.
-      if (error.code == Code::invalid_argument) error.code = Code::ok;
-      if (error.code == Code::would_block) error.code = Code::no_space;
     }
     if (!error) {
       round_freed_ += oldest.bytes;
@@ -188,10 +187,17 @@ Error Cleaner::move_oldest(const log::Log::Oldest& oldest) {
 // no_space if the copies would not fit. They are padded, and others write meanwhile.
 Error Cleaner::measure(const log::Log::Oldest& oldest) {
   measured_ = 0;
-  measuring_ = true;
-  Error error = move_oldest(oldest);
-  measuring_ = false;
-  const bool fits = measured_ + measured_ / 8 + kAside <= store_.recorder_.log().room();
+  struct Measuring {
+    explicit Measuring(bool& flag) noexcept : is_on(flag) { is_on = true; }
+    ~Measuring() { is_on = false; }
+    bool& is_on;
+  };
+  Error error;
+  {
+    const Measuring measuring(measuring_);
+    error = move_oldest(oldest);
+  }
+  const bool fits = measured_ + measured_ / 8 + kAside <= store_.recorder_.log().cleaner_room();
   return error || fits ? error : Error{Code::no_space, {}};
 }
 

@@ -95,6 +95,7 @@ class Cleaner final : private log::ReplaySink {
   };
   Error copy_plain(const Keyed& of, bool& done);
   Error copy_with_alerts(const Keyed& of);
+  void write_item(const Keyed& of, const index::Item* item, Room& room);
   index::Item* open_item(const Keyed& of, index::Stripe& stripe) noexcept;
   void encode_item(const Keyed& of, const index::Item& item);
   Error keep_stone(const Hash128& key, std::uint64_t incarnation, bool early);
@@ -120,6 +121,7 @@ class Cleaner final : private log::ReplaySink {
   FreedPart freed_;     // up to the oldest segment
   FreedPart next_;      // with the one that is being read
   StateRecord record_;  // of the record at hand
+  OwedNames written_;   // of the item at hand, in portions written
   OwedRecord owed_;     // of the item at hand
   Writer out_;
   std::array<Writer, kLanes> stones_;

@@ -10,10 +10,9 @@ using log::RecordType;
 
 namespace {
 
-constexpr std::size_t kOwedRoom = 1024;       // mostly enough for an item's alerts
-constexpr std::size_t kOwedPart = 32 * 1024;  // of one record
+constexpr std::size_t kOwedPart = 16 * 1024;   // of one record, beside its last entry
+constexpr std::size_t kOwedSlack = 48 * 1024;  // which may name that many consumers
 constexpr std::size_t kStonesPart = 16 * 1024;
-constexpr std::uint32_t kSpareRecords = 8;
 
 }  // namespace
 
@@ -64,16 +63,17 @@ Error Cleaner::copy_plain(const Keyed& of, bool& done) {
   return {};
 }
 
-// Once more with more room, if the alerts want more than there was.
+// By portions, so that any number of alerts finds room. Between two of them the item may
+// go on: each says what is owed of the alerts that it names, as it is then, and the item
+// itself is written again if it has closed meanwhile.
 Error Cleaner::copy_with_alerts(const Keyed& of) {
-  const std::size_t most = store_.recorder_.log().max_content();
-  std::size_t owed_bytes = kOwedRoom;
-  for (;;) {
-    const std::size_t bytes =
-        of.key.size() + of.payload.size() + of.flow->max_record() + 32 + owed_bytes;
+  const std::size_t bytes =
+      of.key.size() + of.payload.size() + of.flow->max_record() + 32 + kOwedPart + kOwedSlack;
+  written_.clear();
+  bool was_open = false;
+  for (bool first = true;; first = false) {
     Room room;
-    const auto records = static_cast<std::uint32_t>(owed_bytes / kOwedPart) + kSpareRecords;
-    if (Error error = reserve(bytes, records, room)) return error;
+    if (Error error = reserve(bytes, 2, room)) return error;
     const auto frozen = store_.consumers_.freeze();
     alert::Hub::Owings hub(store_.hub_);
     index::Stripe& stripe = store_.index_->stripe(store_.index_->stripe_of(of.hash));
@@ -81,34 +81,35 @@ Error Cleaner::copy_with_alerts(const Keyed& of) {
     if (!hub.take_in()) return Error{Code::no_memory, {}};
     const index::Item* item = open_item(of, stripe);
     collect_owed(hub, store_.consumers_, *of.flow, of.incarnation, item == nullptr, owed_);
-    if (item == nullptr && owed_.empty()) return {};
-    std::vector<Writer> parts;
-    std::size_t need = 0;
-    for (std::size_t held = 0, told = 0; held < owed_.held.size() || told < owed_.told.size();) {
-      encode_owed(parts.emplace_back(), owed_, kOwedPart, held, told);
-      need += parts.back().bytes().size();
-    }
-    if (need > owed_bytes) {
-      owed_bytes = need + need / 4;  // some may come meanwhile
-      if (owed_bytes <= most) continue;
-      return Error{Code::limit, "an item owes more alerts than the cleaner can write at once"};
-    }
-    if (item != nullptr) {
-      encode_item(of, *item);
-    } else {
-      out_.clear();
-      out_.varint(of.flow->number);
-      out_.text(of.key);
-      out_.text(of.payload);
-    }
-    append(room, item != nullptr ? RecordType::item : RecordType::past, of.incarnation, out_);
-    for (const Writer& part : parts) append(room, RecordType::owed, of.incarnation, part);
-    return {};
+    owed_.leave_out(written_);
+    if (item == nullptr && first && owed_.empty()) return {};
+    std::size_t held = 0;
+    std::size_t told = 0;
+    Writer part;
+    if (!owed_.empty()) encode_owed(part, owed_, kOwedPart, held, told);
+    if (first || was_open != (item != nullptr)) write_item(of, item, room);
+    was_open = item != nullptr;
+    if (owed_.empty()) return {};
+    append(room, RecordType::owed, of.incarnation, part);
+    if (held == owed_.held.size() && told == owed_.told.size()) return {};
+    owed_.note(held, told, written_);
   }
 }
 
+void Cleaner::write_item(const Keyed& of, const index::Item* item, Room& room) {
+  if (item != nullptr) {
+    encode_item(of, *item);
+  } else {
+    out_.clear();
+    out_.varint(of.flow->number);
+    out_.text(of.key);
+    out_.text(of.payload);
+  }
+  append(room, item != nullptr ? RecordType::item : RecordType::past, of.incarnation, out_);
+}
+
 // The tombstone of a closing, if it is still remembered. Its place among other records
-// does not matter: the incarnation tells which of two is newer.
+// does not matter: replay tells which of two is newer (Replay::makes_way).
 Error Cleaner::keep_stone(const Hash128& key, std::uint64_t incarnation, bool early) {
   const std::uint32_t lane = lane_of(key);
   Writer& out = stones_[lane];

@@ -59,7 +59,9 @@ bool FreedPart::add(RecordType type, std::uint64_t incarnation,
                     std::span<const std::byte> content) {
   Bytes bytes(content.begin(), content.end());
   if (type == RecordType::flow) {
-    if (flows_.emplace(incarnation, std::move(bytes)).second) return true;
+    const bool is_new = flows_.emplace(incarnation, std::move(bytes)).second;
+    // Behind a renewal a new version counts as one too: it takes over from it.
+    if (is_new && renewed_.empty()) return true;
     std::erase(renewed_, incarnation);
     renewed_.push_back(incarnation);
   } else if (type == RecordType::stage_name) {

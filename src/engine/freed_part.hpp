@@ -11,7 +11,8 @@
 //
 // Invariants
 //   1. Of a flow's version the text stands once, in order of number; a version that
-//      was made the newest again stands once more, behind all, in order of that.
+//      was made the newest again stands once more, behind all, in order of that, and so
+//      do those that were new after the first such.
 //   2. Of a consumer the last record counts. That of a deleted one stays, if its number
 //      is the highest: numbers are not given out twice.
 //   3. Each original record is counted once: here if it is in a freed segment, by the

@@ -85,7 +85,28 @@ bool decode_told(Reader& in, const FlowVersion& flow, Nanos at, OwedRecord::Told
   return known && rule <= flow.def.rules.size() && !in.failed();
 }
 
+OwedNames::Name name_of(const OwedRecord::Held& held) noexcept {
+  return {held.raised.reached.rule, held.raised.reached.arming, held.raised.reached.level};
+}
+OwedNames::Name name_of(const OwedRecord::Told& told) noexcept {
+  return {told.rule, told.arming, told.consumer};
+}
+
 }  // namespace
+
+void OwedRecord::leave_out(const OwedNames& names) {
+  if (!names.held.empty()) {
+    std::erase_if(held, [&](const Held& one) { return names.held.contains(name_of(one)); });
+  }
+  if (!names.told.empty()) {
+    std::erase_if(told, [&](const Told& one) { return names.told.contains(name_of(one)); });
+  }
+}
+
+void OwedRecord::note(std::size_t held_count, std::size_t told_count, OwedNames& names) const {
+  for (std::size_t i = 0; i < held_count; ++i) names.held.insert(name_of(held[i]));
+  for (std::size_t i = 0; i < told_count; ++i) names.told.insert(name_of(told[i]));
+}
 
 void collect_owed(const alert::Hub::Owings& hub, const Consumers& consumers,
                   const FlowVersion& flow, std::uint64_t incarnation, bool closed,

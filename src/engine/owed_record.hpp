@@ -16,6 +16,8 @@
 // that was raised later stands in a later record, one that nobody is owed in none.
 #pragma once
 
+#include <set>
+#include <tuple>
 #include <vector>
 
 #include "alert/hub.hpp"
@@ -24,6 +26,18 @@
 #include "engine/records.hpp"
 
 namespace warden::engine {
+
+// What entries of one item's OWED are of: rule, arming and level of an alert; rule,
+// arming and consumer of an incident told.
+struct OwedNames {
+  using Name = std::tuple<std::uint16_t, std::uint32_t, std::uint64_t>;
+  std::set<Name> held;
+  std::set<Name> told;
+  void clear() noexcept {
+    held.clear();
+    told.clear();
+  }
+};
 
 struct OwedRecord {
   struct Held {
@@ -51,6 +65,9 @@ struct OwedRecord {
   std::vector<Told> told;
 
   bool empty() const noexcept { return held.empty() && told.empty(); }
+  // Takes out what is named; adds the first so many of either to the names.
+  void leave_out(const OwedNames& names);
+  void note(std::size_t held_count, std::size_t told_count, OwedNames& names) const;
 };
 
 // What the hub holds of an item of this version; pushes taken in, the stripe locked.

@@ -163,7 +163,12 @@ bool Replay::makes_way(index::Stripe& stripe, const index::Tombstone& stone) {
   if (cell == index::Cells::kNotFound) return true;
   const std::uint32_t number = stripe.cells.number(cell);
   if ((number & index::Tombstones::kBit) == 0) return false;
-  if (stripe.tombstones.at(number).incarnation >= stone.incarnation) return false;
+  // Which is newer? The incarnation tells; of an early completion, which has none, that
+  // it was recorded after the other's window was over.
+  const index::Tombstone& there = stripe.tombstones.at(number);
+  const bool newer = stone.early != 0 || there.early != 0 ? stone.expires_s > there.expires_s
+                                                          : stone.incarnation > there.incarnation;
+  if (!newer) return false;
   return clear_key(stripe, stone.key);
 }
 

@@ -95,8 +95,10 @@ class Rewriter final : public log::ReplaySink {
         return decode_owed(in, flow_of, owed_) &&
                (open_.count(incarnation) != 0 || pasts_.count(incarnation) != 0);
       case RecordType::flow:
-        // The first is there already; a later one makes an older version the newest.
-        return defined_.find(incarnation) != nullptr && !flows_.insert(incarnation).second;
+        // The first is there already; a later one makes an older version the newest, and
+        // from then on every one counts, since it may take that over.
+        renewed_ = !flows_.insert(incarnation).second || renewed_;
+        return renewed_ && defined_.find(incarnation) != nullptr;
       case RecordType::consumer:
       case RecordType::ack:
       case RecordType::stones:
@@ -168,6 +170,7 @@ class Rewriter final : public log::ReplaySink {
   std::unordered_set<std::uint64_t> items_;  // open_, whose BODY is written
   std::unordered_set<std::uint64_t> pasts_;
   std::unordered_set<std::uint64_t> flows_;
+  bool renewed_ = false;
   Nanos anchor_ = kNoTime;
   std::map<std::string, std::uint64_t> consumers_;
   std::uint64_t records_ = 0;

@@ -105,6 +105,10 @@ class Committer {
     free_catalog_ = std::move(catalog);
     free_wanted_.store(number, std::memory_order_release);
   }
+  // What was asked for and not done yet; 0: nothing. freed() moves before it is cleared.
+  std::uint64_t free_wanted() const noexcept {
+    return free_wanted_.load(std::memory_order_acquire);
+  }
   std::uint64_t freed() const noexcept { return freed_.load(std::memory_order_acquire); }
   // What there is at this instant, for a backup; from now on no segment is freed whose
   // number is `pinned` or above. One backup at a time.
@@ -259,7 +263,7 @@ class Committer {
   // changes are made under the role as well. And free_catalog_.
   mutable std::mutex list_;
   std::uint64_t pinned_ = kUnpinned;  // under list_
-  Catalog free_catalog_;  // to be kept once free_wanted_ is freed
+  Catalog free_catalog_;              // to be kept once free_wanted_ is freed
   Maker maker_;
   std::byte* memory_ = nullptr;
   std::size_t memory_bytes_ = 0;

@@ -28,6 +28,13 @@ Error Log::read_oldest(std::uint64_t number, ReplaySink& sink) {
   }
 }
 
+std::uint64_t Log::cleaner_room() const noexcept {
+  if (!committer_) return 0;
+  const std::uint64_t kept = buffer_.taken() + committer_->margin();
+  const std::uint64_t room = committer_->room();
+  return room > kept ? room - kept : 0;
+}
+
 // Another block, behind everything that is durable by now: it says so. Who reads beside
 // us believes no more than blocks say, and must find the copies of what is freed.
 Code Log::prove(Nanos until) noexcept {
@@ -53,17 +60,22 @@ Code Log::prove(Nanos until) noexcept {
                       until == kNever ? -1 : std::max<Nanos>(until - io::monotonic_now(), 0));
 }
 
-Code Log::free_oldest(std::uint64_t number, Lsn moved, Catalog catalog, Nanos timeout) noexcept {
+Code Log::free_oldest(std::uint64_t number, Lsn moved, Catalog&& catalog, Nanos timeout) noexcept {
   if (forked()) return Code::forked;
   if (!committer_) return Code::read_only;
-  if (number == 0 || committer_->oldest().number != number) return Code::invalid_argument;
+  if (number == 0) return Code::invalid_argument;
+  // What was asked for once is only waited for: it may happen at any time, and what this
+  // call would do before would be too late.
+  const bool asked = committer_->free_wanted() == number;
+  if (committer_->freed() >= number) return Code::ok;
+  if (!asked && committer_->oldest().number != number) return Code::invalid_argument;
   const Nanos begun = io::monotonic_now();
   const Nanos until = timeout < 0 ? kNever : add_sat(begun, timeout);
-  if (!planted(Plant::free_before_durable)) {
+  if (!asked && !planted(Plant::free_before_durable)) {
     if (const Code code = wait_durable(moved, timeout); code != Code::ok) return code;
     if (const Code code = prove(until); code != Code::ok) return code;
   }
-  committer_->request_free(number, std::move(catalog));
+  if (!asked) committer_->request_free(number, std::move(catalog));
   waiters_.fetch_add(1, std::memory_order_seq_cst);
   Code code = Code::timeout;
   for (;;) {

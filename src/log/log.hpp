@@ -174,10 +174,12 @@ class Log {
   // Its records, in order. corrupt, io, no_memory, or what the sink returned.
   Error read_oldest(std::uint64_t number, ReplaySink& sink);
   // Frees it, once everything up to `moved` (the last record appended again) is
-  // durable. ok; timeout (it may still happen); as wait_durable; invalid_argument if
-  // it is not the oldest.
-  // `catalog`: what an opening from then on is to be told before the first record.
-  Code free_oldest(std::uint64_t number, Lsn moved, Catalog catalog, Nanos timeout) noexcept;
+  // durable. ok; timeout: not yet, ask for the same again; as wait_durable, reserve;
+  // invalid_argument if it is not the oldest. Once it is asked for, which any other
+  // answer than ok and timeout says it was not, it will be freed unless the log fails.
+  // `catalog`: what an opening from then on is to be told before the first record; moved
+  // from when it is asked for.
+  Code free_oldest(std::uint64_t number, Lsn moved, Catalog&& catalog, Nanos timeout) noexcept;
   // The catalog of what was freed before. For the cleaner, once, before it begins.
   const Catalog& catalog() const noexcept { return catalog_; }
   // Called when another segment is begun, or the disk is found full or has room
@@ -197,8 +199,8 @@ class Log {
   LogStats stats() const;
   // In segments that are still there.
   std::uint64_t log_bytes() const noexcept { return committer_ ? committer_->log_bytes() : 0; }
-  // Bytes that can be written without a new segment.
-  std::uint64_t room() const noexcept { return committer_ ? committer_->room() : 0; }
+  // Bytes of copies that would find room without a new segment.
+  std::uint64_t cleaner_room() const noexcept;
   // Holds ordinary reservations up (would_block, if they do not wait) until it is taken
   // back: the cleaner's, who else may be outrun.
   void hold_up(bool on) noexcept;

@@ -169,8 +169,10 @@ bool Committer::free_oldest() noexcept {
     set_starved("write a manifest", -result);
     return false;
   }
-  free_wanted_.store(0, std::memory_order_relaxed);
-  if (entry.number != wanted) return true;
+  if (entry.number != wanted) {
+    free_wanted_.store(0, std::memory_order_release);
+    return true;
+  }
   const SegmentEntry& front = manifest_.segments.front();
   start_mark_ = (front.flags & kEntrySealed) != 0 ? front.base
                 : current_.file                   ? current_.entry.base
@@ -183,6 +185,7 @@ bool Committer::free_oldest() noexcept {
   }
   counters_.freed.fetch_add(1, std::memory_order_relaxed);
   freed_.store(wanted, std::memory_order_release);
+  free_wanted_.store(0, std::memory_order_release);
   publish_room();
   if (listener_.freed) listener_.freed();
   return true;

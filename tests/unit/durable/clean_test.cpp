@@ -251,6 +251,69 @@ TEST_P(Clean, FlowsStagesAndConsumersOutliveTheirRecords) {
   EXPECT_EQ(store().get_item("newer").stage, "another one");
 }
 
+TEST_P(Clean, TheNewestOfAFlowsVersionsStaysTheNewest) {
+  Store& s = open();
+  const std::string first = "[flow]\nname = \"f\"\nstages = []\n";
+  const std::string last = first + "[[rule]]\nname = \"t\"\nkind = \"total\"\nwithin = \"10s\"\n";
+  s.define(first);
+  s.define(first + "dedupe = \"2h\"\n");
+  s.define(first);  // the newest again
+  s.define(last);   // and no more
+  churn(4);
+  crash();
+  store().flow = "f";
+  EXPECT_EQ(store().track("k").r.deadline_ns, store().now + 10 * kS);
+  store().define(first);
+  churn(4, "more");
+  crash();
+  store().flow = "f";
+  EXPECT_EQ(store().track("other").r.deadline_ns, WARDEN_NO_TIME);
+}
+
+TEST_P(Clean, AnItemWithMoreAlertsThanOneRecordHolds) {
+  constexpr int kCount = 1500;
+  Store& s = open();
+  s.define(
+      "[flow]\nname = \"idle\"\nstages = \"any\"\n"
+      "[[rule]]\nname = \"quiet\"\nkind = \"idle\"\nwithin = \"1s\"\n");
+  s.consumer("sleeps");
+  Consumer reads = s.consumer("reads");
+  s.track("k", "payload");
+  for (int i = 1; i < kCount; ++i) {
+    s.touch("k", {.at = 2 * i * kS, .durability = WARDEN_DURABILITY_BUFFERED});
+  }
+  s.advance(2 * kCount * kS);
+  const std::set<std::string> told = names_of(reads.drain());
+  EXPECT_EQ(told.size(), static_cast<std::size_t>(kCount));
+  churn(4);
+  crash();
+  EXPECT_TRUE(store().consumer("reads").drain().empty());
+  EXPECT_EQ(names_of(store().consumer("sleeps").drain()), told);
+  churn(4, "more");
+  store().flow = "idle";
+  store().complete("k");
+  churn(4, "again");
+  crash();
+  // Of each incident both were told, so of each both are told the end.
+  EXPECT_EQ(store().consumer("reads").drain().size(), static_cast<std::size_t>(kCount));
+  EXPECT_EQ(store().consumer("sleeps").drain().size(), static_cast<std::size_t>(kCount));
+}
+
+TEST_P(Clean, AnEarlyCompletionIsNotUndoneByAnOlderTombstone) {
+  Store& s = open();
+  s.define("[flow]\nname = \"f\"\nstages = []\ndedupe = \"10s\"\n");
+  s.track("k");
+  s.complete("k");
+  churn(3, "first");
+  store().flow = "f";
+  s.advance(s.now + 20 * kS);  // the window is over
+  EXPECT_EQ(s.complete("k", {.allow_early = true}).code, WARDEN_RECORDED_EARLY);
+  churn(3, "second");
+  crash();
+  store().flow = "f";
+  EXPECT_EQ(store().track("k").code, WARDEN_DONE_EARLY);
+}
+
 TEST_P(Clean, AKeyThatIsUsedAgainAndAgain) {
   Store& s = open();
   s.define("[flow]\nname = \"again\"\nstages = []\ndedupe = \"10s\"\n");

@@ -121,7 +121,8 @@ TEST_F(Edges, OnlyTheOldestSegmentIsReadAndFreed) {
   log->release(credit);
   EXPECT_EQ(log->free_oldest(oldest.number, claim.lsn, {}, 10 * kSecond), Code::ok);
   EXPECT_EQ(log->stats().freed, 1u);
-  EXPECT_EQ(log->free_oldest(oldest.number, last, {}, kNever), Code::invalid_argument);
+  EXPECT_EQ(log->free_oldest(oldest.number, last, {}, kNever), Code::ok) << "done already";
+  EXPECT_EQ(log->stats().freed, 1u);
 }
 
 TEST_F(Edges, AManifestOfAnySizeIsNotRead) {
