@@ -174,10 +174,13 @@ import struct, sys
 path = sys.argv[1]
 data = bytearray(open(path, "rb").read())
 at = 4096
-for _ in range(2):  # the third block, from its second page on
-    at += struct.unpack_from("<I", data, at + 64)[0]
-length = struct.unpack_from("<I", data, at + 64)[0]
-begin = at + min(4096, length // 2)
+blocks = []
+while data[at + 16:at + 24] == b"WARDBLK1":
+    length = struct.unpack_from("<I", data, at + 64)[0]
+    blocks.append((length, at))
+    at += length
+length, at = max(blocks[2:])  # its middle: how records fall into blocks is a matter of time
+begin = at + length // 2
 data[begin:begin + 2048] = b"\xa5" * 2048
 open(path, "wb").write(data)
 END
