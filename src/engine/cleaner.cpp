@@ -7,7 +7,8 @@
 #include <algorithm>
 #include <chrono>
 
-#include "engine/quiet_thread.hpp"
+#include "io/futex.hpp"
+#include "io/quiet_thread.hpp"
 
 namespace warden::engine {
 
@@ -21,7 +22,12 @@ namespace {
 constexpr std::uint64_t kItemBytes = 64;
 constexpr std::uint64_t kStoneBytes = 40;
 constexpr std::uint64_t kAlertBytes = 160;
-constexpr std::uint64_t kAside = 256 * 1024;      // of what is left on a full disk
+constexpr std::uint64_t kAside = 256 * 1024;  // of what is left on a full disk
+// Bytes of the oldest segment gone through for each that others append, a second
+// without any, and at a time.
+constexpr std::uint64_t kPace = 4;
+constexpr std::uint64_t kIdlePace = 8'000'000;
+constexpr std::uint64_t kPiece = 32 * 1024;
 constexpr auto kLater = std::chrono::seconds(1);  // after want of memory or room
 
 }  // namespace
@@ -30,7 +36,7 @@ Error Cleaner::start() {
   if (!freed_.begin(store_.recorder_.log().catalog())) {
     return Error{Code::corrupt, "the catalog of the log holds a record that cannot be"};
   }
-  thread_ = quiet_thread("warden-cleaner", [this] { run(); });
+  thread_ = io::quiet_thread("warden-cleaner", [this] { run(); });
   if (!thread_.joinable()) return Error{Code::no_memory, "cannot start the cleaner of the log"};
   store_.recorder_.log().on_segment([this] { wake(); });
   wake();
@@ -134,6 +140,7 @@ bool Cleaner::wanted() noexcept {
       log.starved() ? 0 : store_.config_.log_factor * live + 2 * store_.config_.segment_bytes;
   if (bytes <= due || log.starved()) bound_ = 0;
   hold_up_beyond(2 * (std::max(due, bound_) + store_.config_.segment_bytes));
+  press_ = std::max(due, bound_) + 2 * store_.config_.segment_bytes;
   if (bytes <= std::max(due, bound_)) {
     round_end_ = Lsn::none;
     return false;
@@ -176,8 +183,37 @@ Code Cleaner::clean_oldest() {
   }
 }
 
+bool Cleaner::pressed() noexcept {
+  log::Log& log = store_.recorder_.log();
+  return log.starved() || log.log_bytes() > press_ || stop_.load(std::memory_order_relaxed);
+}
+
+// Before another record of that size. Nothing is locked.
+void Cleaner::keep_pace(std::size_t bytes) noexcept {
+  pass_read_ += bytes + log::kRecordHeadBytes;
+  if (measuring_) return;
+  while (pass_read_ > pass_allowed_ && !pressed()) {
+    const std::uint64_t copied = round_copied_ - pass_copied_;
+    const std::uint64_t appended = raw(store_.recorder_.log().last_appended()) - raw(pass_from_);
+    const auto waited = static_cast<std::uint64_t>(io::monotonic_now() - pass_begun_);
+    const std::uint64_t due =
+        kPace * (appended - std::min(appended, copied)) + waited / 1000 * kIdlePace / 1'000'000;
+    if (due >= pass_read_ + kPiece) {
+      pass_allowed_ = due;
+      return;
+    }
+    std::unique_lock lock(mutex_);
+    moved_.wait_for(lock, std::chrono::milliseconds(1),
+                    [&] { return stop_.load(std::memory_order_relaxed); });
+  }
+}
+
 Error Cleaner::move_oldest(const log::Log::Oldest& oldest) {
   next_ = freed_;
+  pass_from_ = store_.recorder_.log().last_appended();
+  pass_begun_ = io::monotonic_now();
+  pass_copied_ = round_copied_;
+  pass_read_ = pass_allowed_ = 0;
   for (Writer& one : stones_) one.clear();
   Error error = store_.recorder_.log().read_oldest(oldest.number, *this);
   for (std::uint32_t lane = 0; !error && lane < kLanes; ++lane) error = flush_stones(lane);
@@ -220,6 +256,7 @@ Error Cleaner::reserve(std::size_t bytes, std::uint32_t records, Room& room) {
 
 Error Cleaner::apply(Lsn, RecordType type, std::uint64_t incarnation,
                      std::span<const std::byte> content) {
+  keep_pace(content.size());
   if (stop_.load(std::memory_order_relaxed)) return Error{Code::store_closed, {}};
   switch (type) {
     case RecordType::body:

@@ -31,6 +31,11 @@
 // left, which is measured first: else the last of the disk would go to what is there
 // already, and what ends it would be refused.
 //
+// How fast: a segment is gone through in pieces, kPace bytes for each that others append
+// meanwhile, and slowly without any, so that the copies of one segment are spread over
+// what is written into another, and nobody waits behind all of them at once. At once
+// only on a full disk, or when the log has outgrown its bound by two segments.
+//
 // Invariants
 //   1. A copy is composed and appended under the item's stripe; if it has alerts, also
 //      with consumers frozen, the hub locked and all pushes taken in. So memory, hub
@@ -73,6 +78,8 @@ class Cleaner final : private log::ReplaySink {
   bool wanted() noexcept;
   void hold_up_beyond(std::uint64_t bytes) noexcept;
   void let_go(bool for_good) noexcept;
+  bool pressed() noexcept;
+  void keep_pace(std::size_t bytes) noexcept;
   Code clean_oldest();
   Error move_oldest(const log::Log::Oldest& oldest);
   Error measure(const log::Log::Oldest& oldest);
@@ -128,9 +135,15 @@ class Cleaner final : private log::ReplaySink {
   Lsn round_end_ = Lsn::none;  // where the log ended when the round began
   std::uint64_t round_freed_ = 0;
   std::uint64_t round_copied_ = 0;
-  std::uint64_t bound_ = 0;  // raised when a round was in vain; 0: not
-  bool ended_ = false;       // given up
-  bool measuring_ = false;   // nothing is written, only added up
+  std::uint64_t press_ = 0;         // beyond so many bytes of log it does not keep pace
+  Lsn pass_from_ = Lsn::none;       // where the log ended when the pass began
+  Nanos pass_begun_ = 0;            // by CLOCK_MONOTONIC
+  std::uint64_t pass_copied_ = 0;   // round_copied_ then
+  std::uint64_t pass_read_ = 0;     // bytes of records gone through
+  std::uint64_t pass_allowed_ = 0;  // bytes that may be, as far as it was looked up
+  std::uint64_t bound_ = 0;         // raised when a round was in vain; 0: not
+  bool ended_ = false;              // given up
+  bool measuring_ = false;          // nothing is written, only added up
   std::uint64_t measured_ = 0;
   mutable std::mutex failure_lock_;
   Error failure_;

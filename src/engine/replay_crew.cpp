@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "engine/quiet_thread.hpp"
+#include "io/quiet_thread.hpp"
 
 namespace warden::engine {
 namespace {
@@ -100,7 +100,7 @@ void ReplayCrew::start() {
     Worker& worker = *one;
     worker.stop = false;
     worker.filling.reserve(kBatch + 4096);
-    worker.thread = quiet_thread("warden-replay", [this, &worker] { work(worker); });
+    worker.thread = io::quiet_thread("warden-replay", [this, &worker] { work(worker); });
     if (!worker.thread.joinable()) {
       stop();
       alone_ = true;
@@ -326,7 +326,7 @@ Error ReplayCrew::restore_timers() {
   std::vector<std::thread> others;
   others.reserve(threads);
   for (std::uint32_t share = 1; share < threads; ++share) {
-    std::thread one = quiet_thread("warden-replay", [&body, share] { body(share); });
+    std::thread one = io::quiet_thread("warden-replay", [&body, share] { body(share); });
     if (!one.joinable()) {
       body(share);
     } else {

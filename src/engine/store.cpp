@@ -5,10 +5,10 @@
 
 #include "engine/cleaner.hpp"
 #include "engine/fork_guard.hpp"
-#include "engine/quiet_thread.hpp"
 #include "engine/replay_crew.hpp"
 #include "flow/text.hpp"
 #include "io/posix_disk.hpp"
+#include "io/quiet_thread.hpp"
 
 namespace warden::engine {
 namespace {
@@ -142,7 +142,7 @@ void Store::arm_durable(Lsn lsn) noexcept {
 
 Error Store::start_keeper() {
   if (Error error = wakeup_.open()) return error;
-  keeper_ = quiet_thread("warden-keeper", [this] { keep(); });
+  keeper_ = io::quiet_thread("warden-keeper", [this] { keep(); });
   if (keeper_.joinable()) return {};
   return Error{Code::no_memory, "cannot start the keeper's thread"};
 }

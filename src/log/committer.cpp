@@ -34,7 +34,8 @@ Committer::Committer(io::Dir& dir, std::string path, io::Queue& queue, io::Clock
       clock_(clock),
       buffer_(buffer),
       options_(options),
-      listener_(std::move(listener)) {}
+      listener_(std::move(listener)),
+      clerk_(dir) {}
 
 Committer::~Committer() {
   if (memory_ != nullptr) ::munmap(memory_, memory_bytes_);
@@ -50,6 +51,7 @@ bool Committer::turn(bool drain) noexcept {
   const std::size_t count = queue_.reap(done, std::size(done));
   for (std::size_t i = 0; i < count; ++i) complete(done[i]);
   bool busy = count != 0;
+  busy |= take_errand();
   if (!failed()) {
     advance_written();
     busy |= resubmit_waiting();
@@ -70,7 +72,7 @@ Nanos Committer::idle_time() noexcept {
   const Nanos now = clock_.now_elapsed();
   Nanos until = kNever;
   if (beacon_owed_ && outstanding_ == 0) until = std::min(until, beacon_due_);
-  const bool freeing = free_wanted_.load(std::memory_order_acquire) != 0;
+  const bool freeing = free_wanted() != 0 && clerk_.idle();
   if (starved() && (spare_due() || freeing)) until = std::min(until, maker_.retry_at);
   for (const Slot& slot : slots_) {
     if (slot.state == SlotState::waiting) until = std::min(until, slot.retry_at);

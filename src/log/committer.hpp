@@ -18,12 +18,13 @@
 //    its header is written with the first block and flushed no later.
 // 5. Segments are freed strictly oldest first, on request; a file is renamed or
 //    removed only after a manifest without it is durable.
-// 6. A full disk is no failure: the spare segment is made ahead, and when that
+// 6. What takes the directory's journal is the clerk's, on a thread of its own: the
+//    manifest here changes once the one that says so is durable, not before.
+// 7. A full disk is no failure: the spare segment is made ahead, and when that
 //    cannot be done the log is `starved` until it can.
 #pragma once
 
 #include <atomic>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -35,6 +36,7 @@
 #include "io/disk.hpp"
 #include "log/backup.hpp"
 #include "log/buffer.hpp"
+#include "log/clerk.hpp"
 #include "log/manifest.hpp"
 #include "log/recovery.hpp"
 
@@ -67,6 +69,9 @@ class Committer {
   // Begins after recovery: new epoch, everything sealed, spares taken over or made,
   // all in a durable manifest. Allocates all that is ever needed for commits.
   Error begin(const Recovered& recovered, const Uuid& uuid);
+  // Directory work on a thread, which calls `finished` after each errand; without this
+  // turn() does it.
+  void hire(std::function<void()> finished) { clerk_.hire(std::move(finished)); }
 
   // One pass; true if it did anything, so that another is worth while.
   // `drain`: make nothing new but what is published, no beacon, no spare.
@@ -75,7 +80,9 @@ class Committer {
   // be kept. A spare in the making does not bind it.
   bool committing() const noexcept { return outstanding_ != 0; }
   // Anything at all was submitted whose completion is not yet there.
-  bool in_flight() const noexcept { return outstanding_ != 0 || maker_.busy; }
+  bool in_flight() const noexcept { return outstanding_ != 0 || maker_.busy || !clerk_.idle(); }
+  // The clerk has come back, which is turn()'s to see. Any thread.
+  bool errand_done() const noexcept { return clerk_.done(); }
   // turn() would go on making the next segment.
   bool spare_due() const noexcept;
   // Records at hand that turn() would put into a block.
@@ -185,13 +192,13 @@ class Committer {
     std::unique_ptr<io::File> file;
   };
   struct Maker {  // of the next spare
-    enum class State : std::uint8_t { idle, writing, flush, listing } state = State::idle;
+    enum class State : std::uint8_t { idle, opening, writing, flush, listing } state = State::idle;
     std::unique_ptr<io::File> file;
     SegmentEntry entry;
     std::uint64_t offset = 0;
     std::uint64_t limit = 0;  // zeros up to here: all of it, or a recycled file's header
     std::uint32_t tries = 0;
-    bool busy = false;  // an operation is in flight
+    bool busy = false;  // an operation is in flight, or the clerk at work on it
     Nanos retry_at = 0;
   };
 
@@ -242,8 +249,13 @@ class Committer {
   bool make_spare() noexcept;
   bool begin_spare() noexcept;
   bool free_oldest() noexcept;
+  bool take_errand() noexcept;
+  void complete_open(Errand& errand) noexcept;
   void complete_make(std::int64_t result) noexcept;
   bool list_spare() noexcept;
+  void complete_list() noexcept;
+  void complete_drop(Errand& errand) noexcept;
+  void manifest_failed(int result) noexcept;
   void make_failed(const char* what, int result) noexcept;
 
   io::Dir& dir_;
@@ -256,14 +268,17 @@ class Committer {
 
   Manifest manifest_;
   Current current_;
-  SegmentEntry before_;  // sealed: what the next segment continues; number 0: nothing
-  std::deque<Spare> spares_;
-  SegmentEntry recyclable_;  // freed, its file kept to become the next spare; 0: none
+  SegmentEntry before_;        // sealed: what the next segment continues; number 0: nothing
+  std::vector<Spare> spares_;  // the next to be used first
+  SegmentEntry recyclable_;    // freed, its file kept to become the next spare; 0: none
   // Guards manifest_.segments for oldest(), which comes from other threads; all
   // changes are made under the role as well. And free_catalog_.
   mutable std::mutex list_;
   std::uint64_t pinned_ = kUnpinned;  // under list_
-  Catalog free_catalog_;              // to be kept once free_wanted_ is freed
+  // A manifest without this segment, the oldest, is being written; 0: none. Under list_.
+  std::uint64_t dropping_ = 0;
+  Catalog free_catalog_;  // to be kept once free_wanted_ is freed
+  Clerk clerk_;
   Maker maker_;
   std::byte* memory_ = nullptr;
   std::size_t memory_bytes_ = 0;

@@ -321,6 +321,7 @@ void Log::sleep(bool committing) noexcept {
     if (!committing) lock.lock();
     more = committer_->pending() && !committer_->blocked() && !committer_->failed();
   }
+  more |= committer_->errand_done();  // its clerk, too, may have found us awake
   const bool stopping = !committing && stop_.load(std::memory_order_seq_cst);
   if (!more && !stopping) queue_->wait(limit);
   asleep_.store(0, std::memory_order_seq_cst);

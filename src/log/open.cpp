@@ -218,6 +218,7 @@ Error Log::start(const Recovered& recovered) {
     queue_->attach();
     return {};
   }
+  committer_->hire([this] { wake_scribe(); });
   // The new thread inherits the mask: it is to see no signal of the application.
   sigset_t all;
   sigset_t before;
@@ -268,10 +269,11 @@ Code Log::close(Nanos drain) noexcept {
 Log::~Log() {
   if (!forked()) {
     close(0);
-    return;
+  } else if (scribe_.joinable()) {
+    // A child has no scribe to join; its memory is a copy that ends with the process.
+    scribe_.detach();
   }
-  // A child has no scribe to join; its memory is a copy that ends with the process.
-  if (scribe_.joinable()) scribe_.detach();
+  committer_.reset();  // first: its clerk may be about to wake the scribe
 }
 
 }  // namespace warden::log

@@ -30,6 +30,8 @@ struct Place {
   Digest chain;
 };
 
+constexpr std::size_t kPieceOfOne = 64 * 1024;
+
 class Recoverer {
  public:
   Recoverer(io::Dir& dir, const std::string& path, bool live, ReplaySink& sink, Recovered& out)
@@ -62,6 +64,9 @@ class Recoverer {
     segment.entry = entry;
     segment.sealed = true;
     total_ = entry.offset;
+    // Beside those who wait for the disk: not all of it at once.
+    hurried_ = false;
+    reader_.set_window(kPieceOfOne);
     if (Error error = read_header(segment)) return error;
     used_.push_back(segment);
     return read_segment(0);
@@ -199,7 +204,8 @@ class Recoverer {
     // It was there when its header was read: freed since, if a writer is at work.
     if (opened == -ENOENT) return damage(path_, name, 0, "the file is gone");  // B
     if (opened < 0) return io_error(path_, name, "open it", opened);
-    reader_.file().will_read(0, segment.sealed ? segment.entry.offset : segment.entry.size);
+    if (hurried_)
+      reader_.file().will_read(0, segment.sealed ? segment.entry.offset : segment.entry.size);
     const bool last = i + 1 == used_.size();
     if (!segment.sealed && !last) seal_by_successor(segment, used_[i + 1]);
     Place place;
@@ -395,6 +401,7 @@ class Recoverer {
   io::Dir& dir_;
   const std::string& path_;
   const bool live_;
+  bool hurried_ = true;
   ReplaySink& sink_;
   Recovered& out_;
   SegmentReader reader_;

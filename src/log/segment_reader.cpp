@@ -11,12 +11,8 @@
 #include "log/planted.hpp"
 
 namespace warden::log {
-namespace {
 
-constexpr std::size_t kWindow = 1u << 20;
-static_assert(kWindow % kPage == 0);
-
-}  // namespace
+static_assert(SegmentReader::kWindow % kPage == 0);
 
 int SegmentReader::open(io::Dir& dir, std::uint64_t number) {
   std::unique_ptr<io::File> file;
@@ -41,7 +37,7 @@ const std::byte* SegmentReader::at(std::uint64_t offset, std::size_t length) noe
   if (offset >= begin_ && offset + length <= begin_ + filled_) {
     return window_.data() + (offset - begin_);
   }
-  const std::size_t want = std::min<std::uint64_t>(std::max(length, kWindow), size_ - offset);
+  const std::size_t want = std::min<std::uint64_t>(std::max(length, want_), size_ - offset);
   if (window_.size() < want) {
     try {
       window_.resize(want);

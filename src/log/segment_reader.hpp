@@ -14,10 +14,14 @@ namespace warden::log {
 
 class SegmentReader {
  public:
+  static constexpr std::size_t kWindow = 1u << 20;
+
   // 0 or -errno.
   int open(io::Dir& dir, std::uint64_t number);
   // The same over a file of the caller's.
   int take(std::unique_ptr<io::File> file);
+  // Bytes read at a time, if that is enough.
+  void set_window(std::size_t bytes) noexcept { want_ = bytes; }
   std::uint64_t size() const noexcept { return size_; }
   io::File& file() noexcept { return *file_; }
 
@@ -34,6 +38,7 @@ class SegmentReader {
 
  private:
   std::unique_ptr<io::File> file_;
+  std::size_t want_ = kWindow;
   std::vector<std::byte> window_;
   std::uint64_t size_ = 0;
   std::uint64_t begin_ = 0;

@@ -171,7 +171,7 @@ bool Committer::rotate() noexcept {
   }
   current_.entry = spares_.front().entry;
   current_.file = std::move(spares_.front().file);
-  spares_.pop_front();
+  spares_.erase(spares_.begin());
   current_.entry.base = lsn;
   if (before_.number == 0) start_mark_ = lsn;
   build_header();

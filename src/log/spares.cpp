@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Committer, part four: making segments and freeing them. A spare is made while the
-// current segment fills: zeroed in pieces between commits, flushed, its name made
-// durable, listed; only then used. A freed segment's file becomes the next spare.
+// current segment fills: opened, zeroed in pieces between commits, flushed, its name
+// made durable, listed; only then used. A freed segment's file becomes the next spare.
+//
+//   spare:  idle -> opening (clerk) -> writing -> flush -> listing (clerk) -> idle
+//   freed:  free_wanted -> drop (clerk) -> freed
 #include <algorithm>
 #include <cerrno>
 #include <new>
 #include <utility>
 
+#include "base/assert.hpp"
 #include "log/committer.hpp"
 #include "log/errors.hpp"
 #include "log/planted.hpp"
@@ -28,11 +32,14 @@ bool Committer::spare_due() const noexcept {
   switch (maker.state) {
     case Maker::State::idle:
       // A store that is only opened and closed makes none.
-      return spares_.size() < options_.spares && (current_.file || spares_.empty());
+      return clerk_.idle() && spares_.size() < options_.spares &&
+             (current_.file || spares_.empty());
     case Maker::State::writing:
       return maker.offset < kMakerPace * current_.offset || spares_.empty();
-    case Maker::State::flush:
     case Maker::State::listing:
+      return clerk_.idle();
+    case Maker::State::opening:
+    case Maker::State::flush:
       return true;
   }
   return false;
@@ -57,6 +64,8 @@ bool Committer::make_spare() noexcept {
       return true;
     case Maker::State::listing:
       return list_spare();
+    case Maker::State::opening:  // the clerk's
+      break;
   }
   return false;
 }
@@ -65,30 +74,62 @@ bool Committer::make_spare() noexcept {
 // are not valid under the new number; only its header is zeroed.
 bool Committer::begin_spare() noexcept {
   Maker& maker = maker_;
+  Errand& errand = clerk_.errand();
   const bool recycle = recyclable_.number != 0;
   maker.entry = {};
   maker.entry.number = manifest_.next_number++;
   maker.offset = 0;
   maker.tries = 0;
-  const std::string name = segment_name(maker.entry.number);
-  int result = 0;
+  errand.kind = recycle ? Errand::Kind::recycle : Errand::Kind::create;
+  errand.name = segment_name(maker.entry.number);
   if (recycle) {
+    errand.from = segment_name(recyclable_.number);
     maker.entry.size = recyclable_.size;
     maker.limit = kPage;
-    result = dir_.rename(segment_name(recyclable_.number).c_str(), name.c_str());
-    if (result == 0) result = dir_.open(name.c_str(), io::Open::read_write, maker.file);
     recyclable_ = {};
   } else {
     maker.entry.size = std::min(options_.segment_bytes, current_.entry.size * 2);
     maker.limit = maker.entry.size;
-    result = dir_.open(name.c_str(), io::Open::create, maker.file);
   }
-  if (result < 0) {
-    make_failed("create a segment", result);
-    return false;
+  maker.state = Maker::State::opening;
+  maker.busy = true;
+  clerk_.send();
+  return true;
+}
+
+void Committer::complete_open(Errand& errand) noexcept {
+  maker_.file = std::move(errand.file);
+  if (errand.result < 0) {
+    make_failed("create a segment", errand.result);
+    return;
   }
-  if (recycle) counters_.recycled.fetch_add(1, std::memory_order_relaxed);
-  maker.state = Maker::State::writing;
+  if (errand.kind == Errand::Kind::recycle) {
+    counters_.recycled.fetch_add(1, std::memory_order_relaxed);
+  }
+  maker_.state = Maker::State::writing;
+}
+
+// What the clerk has done, or has left to us. Once failed, nothing comes of it any more.
+bool Committer::take_errand() noexcept {
+  clerk_.step();
+  if (!clerk_.done()) return false;
+  Errand& errand = clerk_.errand();
+  if (errand.kind != Errand::Kind::drop) maker_.busy = false;
+  if (!failed()) {
+    switch (errand.kind) {
+      case Errand::Kind::create:
+      case Errand::Kind::recycle:
+        complete_open(errand);
+        break;
+      case Errand::Kind::list:
+        complete_list();
+        break;
+      case Errand::Kind::drop:
+        complete_drop(errand);
+        break;
+    }
+  }
+  clerk_.take();
   return true;
 }
 
@@ -107,11 +148,13 @@ Snapshot Committer::snapshot() {
   out.manifest.uuid = manifest_.uuid;
   out.manifest.epoch = manifest_.epoch;
   out.manifest.next_number = manifest_.segments.empty() ? 1 : manifest_.segments.back().number + 1;
-  out.manifest.segments = manifest_.segments;
+  // One that is being freed is not waited for, and what lived in it is durable.
+  out.manifest.segments.assign(manifest_.segments.begin() + (dropping_ != 0 ? 1 : 0),
+                               manifest_.segments.end());
   out.manifest.ends = manifest_.ends;
-  out.manifest.catalog = manifest_.catalog;
+  out.manifest.catalog = dropping_ != 0 ? free_catalog_ : manifest_.catalog;
   out.durable = durable();
-  pinned_ = manifest_.segments.empty() ? kUnpinned : manifest_.segments.front().number;
+  pinned_ = manifest_.segments.empty() ? kUnpinned : out.manifest.segments.front().number;
   return out;
 }
 
@@ -128,67 +171,65 @@ bool Committer::is_pinned(std::uint64_t number) const noexcept {
 // All that lived in it has been appended again and is durable, says who asked. First
 // a manifest without it, then the file.
 bool Committer::free_oldest() noexcept {
-  const std::uint64_t wanted = free_wanted_.load(std::memory_order_acquire);
-  if (wanted == 0) return false;
+  const std::uint64_t wanted = free_wanted();
+  if (wanted == 0 || !clerk_.idle()) return false;
   if (starved() && clock_.now_elapsed() < maker_.retry_at) return false;
-  const SegmentEntry entry = oldest();
-  int result = -ENOMEM;
-  Catalog before;
-  if (entry.number == wanted) {
-    if (planted(Plant::unlink_before_manifest)) {
-      dir_.unlink(segment_name(wanted).c_str());
-      dir_.sync();
-    }
-    try {
-      {
-        const std::lock_guard lock(list_);
-        if (wanted >= pinned_) return false;  // asked for again until the backup is past it
-        Catalog next = free_catalog_;
-        before = std::exchange(manifest_.catalog, std::move(next));
-        manifest_.segments.erase(manifest_.segments.begin());
-      }
-      result = write_manifest(dir_, manifest_);
-    } catch (const std::bad_alloc&) {
-      result = -ENOMEM;
-    }
-    const std::lock_guard lock(list_);
-    if (result == 0) {
-      free_catalog_ = Catalog();
-    } else if (manifest_.segments.empty() || manifest_.segments.front().number != wanted) {
-      // Its place is still allocated: this cannot fail.
-      manifest_.segments.insert(manifest_.segments.begin(), entry);
-      manifest_.catalog = std::move(before);
-    }
+  if (planted(Plant::unlink_before_manifest)) {
+    dir_.unlink(segment_name(wanted).c_str());
+    dir_.sync();
   }
-  if (entry.number == wanted && result < 0) {
-    if (!is_full(-result) && result != -ENOMEM) {
-      fail("write a manifest", result);
-      return false;
-    }
-    maker_.retry_at = clock_.now_elapsed() + options_.starved_retry;
-    set_starved("write a manifest", -result);
+  Errand& errand = clerk_.errand();
+  try {
+    const std::lock_guard lock(list_);
+    const SegmentEntry& front = manifest_.segments.front();
+    WARDEN_ASSERT(front.number == wanted);
+    if (wanted >= pinned_) return false;  // asked for again until the backup is past it
+    errand.kind = Errand::Kind::drop;
+    errand.from.clear();
+    const bool keep = recyclable_.number == 0 && front.size >= current_.entry.size;
+    if (!keep) errand.from = segment_name(wanted);
+    errand.manifest = manifest_;
+    errand.manifest.segments.erase(errand.manifest.segments.begin());
+    errand.manifest.catalog = free_catalog_;
+    dropping_ = wanted;
+  } catch (const std::bad_alloc&) {
+    manifest_failed(-ENOMEM);
     return false;
   }
-  if (entry.number != wanted) {
-    free_wanted_.store(0, std::memory_order_release);
-    return true;
+  clerk_.send();
+  return true;
+}
+
+void Committer::complete_drop(Errand& errand) noexcept {
+  manifest_.number = errand.manifest.number;
+  SegmentEntry entry;
+  {
+    const std::lock_guard lock(list_);
+    dropping_ = 0;
+    if (errand.result == 0) {
+      entry = manifest_.segments.front();
+      manifest_.segments.erase(manifest_.segments.begin());
+      manifest_.catalog = std::move(errand.manifest.catalog);
+      free_catalog_ = Catalog();
+    }
+  }
+  // CURRENT may name the manifest without it, so the file stays as it is; the next
+  // attempt writes another manifest.
+  if (errand.result < 0) {
+    manifest_failed(errand.result);
+    return;
   }
   const SegmentEntry& front = manifest_.segments.front();
   start_mark_ = (front.flags & kEntrySealed) != 0 ? front.base
                 : current_.file                   ? current_.entry.base
                                                   : written_end_;
   sealed_bytes_ -= entry.offset;
-  if (recyclable_.number == 0 && entry.size >= current_.entry.size) {
-    recyclable_ = entry;
-  } else {
-    dir_.unlink(segment_name(entry.number).c_str());  // else the next opening does it
-  }
+  if (errand.from.empty()) recyclable_ = entry;
   counters_.freed.fetch_add(1, std::memory_order_relaxed);
-  freed_.store(wanted, std::memory_order_release);
+  freed_.store(entry.number, std::memory_order_release);
   free_wanted_.store(0, std::memory_order_release);
   publish_room();
   if (listener_.freed) listener_.freed();
-  return true;
 }
 
 void Committer::complete_make(std::int64_t result) noexcept {
@@ -218,47 +259,51 @@ void Committer::complete_make(std::int64_t result) noexcept {
 }
 
 bool Committer::list_spare() noexcept {
-  Maker& maker = maker_;
-  int result = dir_.sync();
-  bool pushed = false;
+  Errand& errand = clerk_.errand();
   try {
-    if (result == 0) {
-      const std::lock_guard lock(list_);
-      manifest_.segments.push_back(maker.entry);
-      pushed = true;
-    }
-    if (result == 0) {
-      result = write_manifest(dir_, manifest_);
-    }
-    if (result == 0) {
-      Spare spare;
-      spare.entry = maker.entry;
-      spares_.push_back(std::move(spare));
-    }
-  } catch (const std::bad_alloc&) {
-    result = -ENOMEM;
-  }
-  if (result == 0) {
-    spares_.back().file = std::move(maker.file);
-    maker.state = Maker::State::idle;
-    publish_room();
-    set_starved("", 0);
-    buffer_.wake_takers();  // who waited for it
-    return true;
-  }
-  // CURRENT may name the manifest that lists it, so the file stays; the next attempt
-  // writes another manifest.
-  if (pushed) {
+    spares_.reserve(spares_.size() + 1);
     const std::lock_guard lock(list_);
-    manifest_.segments.pop_back();
-  }
-  if (!is_full(-result) && result != -ENOMEM) {
-    fail("write a manifest", result);
+    manifest_.segments.reserve(manifest_.segments.size() + 1);
+    errand.kind = Errand::Kind::list;
+    errand.manifest = manifest_;
+    errand.manifest.segments.push_back(maker_.entry);
+  } catch (const std::bad_alloc&) {
+    manifest_failed(-ENOMEM);
     return false;
   }
-  maker.retry_at = clock_.now_elapsed() + options_.starved_retry;
+  maker_.busy = true;
+  clerk_.send();
+  return true;
+}
+
+void Committer::complete_list() noexcept {
+  const Errand& errand = clerk_.errand();
+  manifest_.number = errand.manifest.number;
+  // CURRENT may name the manifest that lists it, so the file stays; the next attempt
+  // writes another manifest.
+  if (errand.result < 0) {
+    manifest_failed(errand.result);
+    return;
+  }
+  {  // Their places are there: neither can fail.
+    const std::lock_guard lock(list_);
+    manifest_.segments.push_back(maker_.entry);
+  }
+  spares_.push_back({maker_.entry, std::move(maker_.file)});
+  maker_.state = Maker::State::idle;
+  publish_room();
+  set_starved("", 0);
+  buffer_.wake_takers();  // who waited for it
+}
+
+// For want of room or memory: later again. Anything else ends the log.
+void Committer::manifest_failed(int result) noexcept {
+  if (!is_full(-result) && result != -ENOMEM) {
+    fail("write a manifest", result);
+    return;
+  }
+  maker_.retry_at = clock_.now_elapsed() + options_.starved_retry;
   set_starved("write a manifest", -result);
-  return false;
 }
 
 // No room or memory for a spare: later again. Anything else ends the log, as a disk

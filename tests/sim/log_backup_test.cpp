@@ -5,6 +5,8 @@
 // be done. And onto a disk that fills up.
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "io/posix_disk.hpp"
 #include "log/log.hpp"
 #include "sim_disk.hpp"
@@ -16,11 +18,14 @@ constexpr int kRecords = 120;
 
 class Count final : public log::ReplaySink {
  public:
-  Error apply(Lsn, log::RecordType, std::uint64_t incarnation, log::Part) override {
-    in_order = in_order && incarnation == ++seen;
+  Error apply(Lsn lsn, log::RecordType, std::uint64_t incarnation, log::Part) override {
+    if (lsn == Lsn::none) return ++cataloged, Error{};
+    ++seen;
+    in_order = in_order && incarnation == seen;
     return {};
   }
   std::uint64_t seen = 0;
+  std::uint64_t cataloged = 0;
   bool in_order = true;
 };
 
@@ -36,6 +41,48 @@ class TwoDisks final : public io::Disk {
  private:
   std::unique_ptr<io::Disk> from_;
   std::unique_ptr<io::Disk> to_;
+};
+
+// A directory that does something before each renaming of CURRENT.
+class WatchedDir final : public io::Dir {
+ public:
+  using Hook = std::function<int()>;
+  WatchedDir(std::unique_ptr<io::Dir> dir, const Hook& hook) : dir_(std::move(dir)), hook_(hook) {}
+  int open(const char* name, io::Open mode, std::unique_ptr<io::File>& out) noexcept override {
+    return dir_->open(name, mode, out);
+  }
+  int rename(const char* from, const char* to) noexcept override {
+    const int result = std::string_view(to) == "CURRENT" && hook_ ? hook_() : 0;
+    return result == 0 ? dir_->rename(from, to) : result;
+  }
+  int unlink(const char* name) noexcept override { return dir_->unlink(name); }
+  int sync() noexcept override { return dir_->sync(); }
+  int list(std::vector<std::string>& names) noexcept override { return dir_->list(names); }
+  int lock(std::int64_t& holder) noexcept override { return dir_->lock(holder); }
+  int locked() noexcept override { return dir_->locked(); }
+  void unlock() noexcept override { dir_->unlock(); }
+  int make_queue(unsigned depth, std::unique_ptr<io::Queue>& out,
+                 std::string& note) noexcept override {
+    return dir_->make_queue(depth, out, note);
+  }
+
+ private:
+  std::unique_ptr<io::Dir> dir_;
+  const Hook& hook_;
+};
+
+class WatchedDisk final : public io::Disk {
+ public:
+  WatchedDisk(io::Disk& disk, const WatchedDir::Hook& hook) : disk_(disk), hook_(hook) {}
+  int open_dir(const char* path, bool create, std::unique_ptr<io::Dir>& out) noexcept override {
+    const int result = disk_.open_dir(path, create, out);
+    if (result == 0) out = std::make_unique<WatchedDir>(std::move(out), hook_);
+    return result;
+  }
+
+ private:
+  io::Disk& disk_;
+  const WatchedDir::Hook& hook_;
 };
 
 class BackupPower : public testing::Test {
@@ -128,6 +175,54 @@ TEST_F(BackupPower, AFullDiskIsSaidAndLeavesNoStore) {
     EXPECT_EQ(opens(), -1);
   }
   EXPECT_GT(full, 5);
+}
+
+// A manifest without the oldest segment is being written: the copy has to be of what
+// it says, whether that manifest comes to be or not.
+TEST_F(BackupPower, WhileTheOldestSegmentIsBeingFreedItIsOfWhatIsLeft) {
+  for (const int answer : {0, -ENOSPC}) {
+    log_.reset();
+    to_ = std::make_unique<SimWorld>(3);
+    disk_ = std::make_unique<TwoDisks>(from_, *to_, clock_);
+    WatchedDir::Hook hook;
+    WatchedDisk watched(*disk_, hook);
+    Count all;
+    ASSERT_EQ(log::Log::open(watched, "from", options_, all, log_).code, Code::ok);
+    log::Credit credit;
+    ASSERT_EQ(log_->reserve(0, 1, log::ReserveFlags::nowait, credit), Code::ok);
+    log_->append(credit, log::RecordType::state, kRecords + 1, log::Part());
+    log_->release(credit);
+    ASSERT_EQ(log_->sync(kNever), Code::ok);
+    while (log_->pump() || log_->in_flight()) log_->queue().wait(kMilli);  // the next segment
+    const log::Log::Oldest oldest = log_->oldest();
+    ASSERT_NE(oldest.number, 0u);
+    Count in_oldest;
+    ASSERT_EQ(log_->read_oldest(oldest.number, in_oldest).code, Code::ok);
+    ASSERT_GT(in_oldest.seen, 0u);
+    log::Catalog catalog;
+    catalog.add(log::RecordType::flow, 7, {});
+    int copied = 0;
+    Error error;
+    hook = [&] {
+      if (copied++ != 0) return 0;
+      log::BackupReport report;
+      error = log_->backup(*disk_, "to", {}, report);
+      return answer;
+    };
+    EXPECT_EQ(log_->free_oldest(oldest.number, Lsn::none, std::move(catalog), kNever), Code::ok);
+    hook = nullptr;
+    EXPECT_EQ(copied, answer == 0 ? 1 : 2);
+    ASSERT_EQ(error.code, Code::ok) << error.message;
+    EXPECT_GT(log_->oldest().number, oldest.number);
+    log::Options options = options_;
+    options.mode = log::Mode::read_only;
+    Count copy;
+    std::unique_ptr<log::Log> opened;
+    ASSERT_EQ(log::Log::open(*disk_, "to", options, copy, opened).code, Code::ok);
+    EXPECT_EQ(copy.seen, all.seen + 1 - in_oldest.seen);
+    EXPECT_EQ(copy.cataloged, 1u);
+    log_.reset();  // before its disk
+  }
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 #include <thread>
 #include <utility>
 
-namespace warden::engine {
+namespace warden::io {
 
 // Not joinable if no thread can be had.
 template <class Body>
@@ -32,4 +32,4 @@ std::thread quiet_thread(const char* name, Body&& body) {
   return thread;
 }
 
-}  // namespace warden::engine
+}  // namespace warden::io
