@@ -142,6 +142,12 @@ int32_t warden_config_log(warden_config* config, warden_log_fn hook, void* conte
   return WARDEN_OK;
 }
 
+int32_t warden_config_progress(warden_config* config, warden_progress_fn hook, void* context) {
+  if (config == nullptr) return WARDEN_E_INVALID_ARGUMENT;
+  config->values.progress = {hook, context};
+  return WARDEN_OK;
+}
+
 void warden_config_free(warden_config* config) {
   delete config;
 }

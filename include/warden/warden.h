@@ -213,6 +213,15 @@ typedef void (*warden_log_fn)(void *context, uint32_t weight, int32_t code, cons
  *  called from threads of the library and from callers' own, with locks held: it must
  *  call nothing of this library, and be quick. context must outlive the stores. */
 WARDEN_API int32_t warden_config_log(warden_config *config, warden_log_fn hook, void *context);
+
+/** How far an opening is: done of total bytes of the log have been read. */
+typedef void (*warden_progress_fn)(void *context, uint64_t done, uint64_t total);
+/** The hook of warden_open with this configuration; NULL, the default, for none. It is called
+ *  by the thread that opens, at most every 50 ms and, where there is a log to be read, once
+ *  with done equal to total when all of it was applied. done never falls, but begins anew
+ *  if what was read has to be read again. The hook must call nothing of this library. */
+WARDEN_API int32_t warden_config_progress(warden_config *config, warden_progress_fn hook,
+                                          void *context);
 /** Frees it; NULL is allowed. */
 WARDEN_API void warden_config_free(warden_config *config);
 

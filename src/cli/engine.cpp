@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "cli/file_io.hpp"
+#include "cli/progress.hpp"
 #include "cli/text.hpp"
 
 namespace warden::cli {
@@ -112,6 +113,17 @@ Failure engine_failure(std::string_view what, std::int32_t code, const warden_er
   return Failure{exit_code_of(code), std::move(message)};
 }
 
+// "opening DIR [###...]", on a terminal, while a long log is read.
+struct Opening {
+  const char* path;
+  LiveLine line;
+  static void tell(void* context, std::uint64_t done, std::uint64_t total) {
+    auto& self = *static_cast<Opening*>(context);
+    const double share = static_cast<double>(done) / static_cast<double>(total);
+    self.line.draw(fmt::format("opening {} {}", self.path, bar(share)));
+  }
+};
+
 Result<Store> open_store(const std::vector<Setting>& settings, const char* path) {
   warden_error error = WARDEN_ERROR_INIT;
   warden_config* raw_config = nullptr;
@@ -125,8 +137,12 @@ Result<Store> open_store(const std::vector<Setting>& settings, const char* path)
         warden_config_set(config.get(), setting.key, setting.value.c_str(), &error);
     if (code < 0) return engine_failure(fmt::format("setting {}", setting.key), code, &error);
   }
+  Opening opening{path, {}};
+  warden_config_progress(config.get(), Opening::tell, &opening);
   warden_store* store = nullptr;
-  if (const std::int32_t code = warden_open(path, config.get(), &store, &error); code < 0) {
+  const std::int32_t code = warden_open(path, config.get(), &store, &error);
+  opening.line.clear();
+  if (code < 0) {
     if (path == nullptr) return engine_failure("starting the engine", code, &error);
     // The library's own line: it names the directory or file, and the byte.
     if (error.message[0] != '\0') return Failure{exit_code_of(code), error.message};

@@ -26,6 +26,18 @@ struct Notices {
   void* context = nullptr;
 };
 
+// Who is told how far an opening is (warden_config_progress).
+struct Progress {
+  using Hook = void (*)(void* context, std::uint64_t done, std::uint64_t total);
+
+  void tell(std::uint64_t done, std::uint64_t total) const noexcept {
+    if (hook != nullptr) hook(context, done, total);
+  }
+
+  Hook hook = nullptr;
+  void* context = nullptr;
+};
+
 struct Config {
   bool manual_clock = false;
   Nanos tick = kMilli;           // 64 us .. 1 s
@@ -40,6 +52,7 @@ struct Config {
   std::uint64_t segment_bytes = 64u << 20;
   std::uint32_t log_factor = 3;  // 2 .. 100: cleaned beyond so many times what lives
   Notices notices;
+  Progress progress;
   bool has_path = false;  // set by Store::open, not by a key
 
   // Sets one key as warden_config_set documents it.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "io/futex.hpp"
 #include "io/quiet_thread.hpp"
 
 namespace warden::engine {
@@ -17,6 +18,8 @@ constexpr std::uint32_t kItemsWorthAThread = 1u << 15;
 Error no_memory() {
   return Error{Code::no_memory, "out of memory while the log was replayed"};
 }
+
+constexpr Nanos kTellEvery = 50 * kMilli;
 
 // Records by which the memory that one needs is asked for beforehand.
 constexpr int kFetchAhead = 12;
@@ -33,7 +36,7 @@ std::uint32_t crew_size(std::uint32_t stripes) {
 
 }  // namespace
 
-ReplayCrew::ReplayCrew(Store& store) : store_(store) {
+ReplayCrew::ReplayCrew(Store& store) : store_(store), told_(io::monotonic_now()) {
   const std::uint32_t size = crew_size(store.config_.stripes);
   for (std::uint32_t i = 0; i < size; ++i) workers_.push_back(std::make_unique<Worker>(store));
   alone_ = size == 1;
@@ -226,6 +229,14 @@ void ReplayCrew::reset() {
   store_.forget_all();
 }
 
+void ReplayCrew::progress(std::uint64_t done, std::uint64_t total) {
+  total_ = total;
+  const Nanos now = io::monotonic_now();
+  if (now - told_ < kTellEvery || done >= total) return;
+  told_ = now;
+  store_.config_.progress.tell(done, total);
+}
+
 Error ReplayCrew::end() {
   try {
     Error error = catch_up();
@@ -233,6 +244,7 @@ Error ReplayCrew::end() {
     for (auto& worker : workers_) {
       if (!error) error = worker->replay.check_whole();
     }
+    if (!error && total_ != 0) store_.config_.progress.tell(total_, total_);
     return error;
   } catch (const std::bad_alloc&) {
     return no_memory();

@@ -42,6 +42,7 @@ class ReplayCrew final : public log::ReplaySink {
               std::span<const std::byte> content) override;
   Error end() override;
   void reset() override;
+  void progress(std::uint64_t done, std::uint64_t total) override;
 
   // Consumers, alerts and timers. Engine time is set.
   Error finish();
@@ -92,6 +93,8 @@ class ReplayCrew final : public log::ReplaySink {
   Store& store_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::size_t inlined_ = 0;  // bytes applied by the reading thread
+  std::uint64_t total_ = 0;  // bytes of the log, as far as it was said
+  Nanos told_ = 0;           // of progress, last; by CLOCK_MONOTONIC
   bool started_ = false;
   bool alone_ = false;  // no threads
 };

@@ -9,6 +9,7 @@
 
 #include "io/posix_disk.hpp"
 #include "log_runs.hpp"
+#include "sim_disk.hpp"
 
 namespace {
 
@@ -18,7 +19,7 @@ bool g_fails_from_then_on = false;
 bool g_failed = false;
 
 bool fails_now() {
-  if (g_allocations_left < 0) return false;
+  if (g_allocations_left < 0 || warden::sim::exemptions != 0) return false;
   if (g_allocations_left > 0) {
     --g_allocations_left;
     return false;
@@ -100,6 +101,17 @@ std::string each_allocation(io::Disk& disk, const std::string& path, const log::
 }
 
 }  // namespace
+
+void fail_allocation(long n) {
+  g_failed = false;
+  g_fails_from_then_on = false;
+  g_allocations_left = n;
+}
+
+bool end_of_failing() {
+  g_allocations_left = -1;
+  return !g_failed;
+}
 
 std::string run_memory_out(int& refused) {
   char name[] = "/tmp/warden-fault-XXXXXX";

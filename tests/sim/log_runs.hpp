@@ -34,7 +34,13 @@ std::string run_fault(std::uint64_t site, int error, bool sticky, bool& unnotice
 std::string run_full_disk();
 // A second opening for writing is refused, and disturbs nothing.
 std::string run_second_opener();
-// Each allocation of opening a store with records fails. Needs alloc_fail.cpp.
+
+// ---- allocation_run.cpp
+// Each allocation of opening a store with records fails.
 std::string run_memory_out(int& refused);
+// Of what the log allocates from now on, number `n` (from 0) fails.
+void fail_allocation(long n);
+// From now on none does; true if the one was not reached.
+bool end_of_failing();
 
 }  // namespace warden::sim

@@ -188,6 +188,8 @@ TEST_F(Config, NullsAreRefusedAndFreeTakesNull) {
       << "an error that nobody wants";
   EXPECT_EQ(warden_config_log(nullptr, nullptr, nullptr), WARDEN_E_INVALID_ARGUMENT);
   EXPECT_EQ(warden_config_log(config_, nullptr, nullptr), WARDEN_OK) << "no hook, as at first";
+  EXPECT_EQ(warden_config_progress(nullptr, nullptr, nullptr), WARDEN_E_INVALID_ARGUMENT);
+  EXPECT_EQ(warden_config_progress(config_, nullptr, nullptr), WARDEN_OK);
   warden_config_free(nullptr);
 }
 

@@ -39,6 +39,42 @@ class Reopen : public OnDisk {
   }
 };
 
+TEST_P(Reopen, SaysHowFarItIs) {
+  open();
+  store().define(kUpload);
+  close();
+  struct Heard {
+    std::vector<std::uint64_t> done;
+    std::uint64_t total = 0;
+    bool steady = true;  // one total, never less done
+    static void hear(void* context, std::uint64_t done, std::uint64_t total) {
+      Heard& self = *static_cast<Heard*>(context);
+      self.steady = self.steady && (self.done.empty() || self.done.back() <= done) &&
+                    (self.total == 0 || self.total == total);
+      self.total = total;
+      self.done.push_back(done);
+    }
+  };
+  const auto hear = [&](const std::string& path) {
+    Heard heard;
+    warden_config* config = nullptr;
+    EXPECT_EQ(warden_config_new(&config), WARDEN_OK);
+    EXPECT_EQ(warden_config_progress(config, Heard::hear, &heard), WARDEN_OK);
+    warden_store* store = nullptr;
+    EXPECT_EQ(warden_open(path.c_str(), config, &store, nullptr), WARDEN_OK);
+    warden_free(store);
+    warden_config_free(config);
+    return heard;
+  };
+  const Heard some = hear(path_);
+  EXPECT_TRUE(some.steady);
+  ASSERT_FALSE(some.done.empty());
+  EXPECT_GT(some.total, 0u);
+  EXPECT_EQ(some.done.back(), some.total) << "the last call";
+  EXPECT_EQ(std::count(some.done.begin(), some.done.end(), some.total), 1);
+  EXPECT_TRUE(hear(dir_.path("new")).done.empty()) << "nothing to be read";
+}
+
 TEST_P(Reopen, EveryFieldOfEveryItem) {
   fill();
   const auto before = texts();

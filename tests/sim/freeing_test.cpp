@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Freeing the oldest segment, with each disk operation and each allocation failing in
+// turn, and its refusals. Whatever happens, the next opening finds every record, or
+// every one but the freed segment's, and then the catalog that replaces them.
+#include <gtest/gtest.h>
+
+#include "io/posix_disk.hpp"
+#include "log/log.hpp"
+#include "log_runs.hpp"
+#include "sim_disk.hpp"
+
+namespace warden::sim {
+namespace {
+
+constexpr int kRecords = 120;  // of 1,000 bytes, in segments of 64 KiB
+
+class Count final : public log::ReplaySink {
+ public:
+  Error apply(Lsn lsn, log::RecordType, std::uint64_t, log::Part) override {
+    (lsn == Lsn::none ? cataloged : seen) += 1;
+    return {};
+  }
+  int seen = 0;
+  int cataloged = 0;
+};
+
+log::Catalog a_catalog() {
+  log::Catalog out;
+  out.add(log::RecordType::flow, 7, {});
+  return out;
+}
+
+class Freeing : public testing::Test {
+ protected:
+  Freeing() {
+    options_.segment_bytes = options_.first_segment_bytes = 64 * 1024;
+    options_.buffer_bytes = 64 * 1024;
+    options_.manual = true;
+    options_.clock = &clock_;
+    options_.uuid = {5, 6};
+  }
+
+  // A log of several segments, nothing of it in flight, the next one made.
+  void fill() {
+    log_.reset();
+    world_ = std::make_unique<SimWorld>(1);
+    disk_ = make_sim_disk(*world_, clock_);
+    Count sink;
+    ASSERT_EQ(log::Log::open(*disk_, "store", options_, sink, log_).code, Code::ok);
+    append(kRecords);
+    settle();
+    oldest_ = log_->oldest();
+    ASSERT_NE(oldest_.number, 0u);
+    Count in_oldest;
+    ASSERT_EQ(log_->read_oldest(oldest_.number, in_oldest).code, Code::ok);
+    in_oldest_ = in_oldest.seen;
+    ASSERT_GT(in_oldest_, 20);
+  }
+  void append(int records) {
+    const std::string text(1000, 'r');
+    for (int i = 0; i < records; ++i) {
+      log::Credit credit;
+      while (log_->reserve(text.size(), 1, log::ReserveFlags::nowait, credit) != Code::ok) {
+        if (!log_->pump()) log_->queue().wait(kMilli);
+      }
+      log_->append(credit, log::RecordType::state, 1, std::as_bytes(std::span(text)));
+      log_->release(credit);
+    }
+    ASSERT_EQ(log_->sync(kNever), Code::ok);
+  }
+  void settle() {
+    while (log_->pump() || log_->in_flight()) log_->queue().wait(kMilli);
+  }
+  Code free_oldest(Nanos timeout = kNever) {
+    return log_->free_oldest(oldest_.number, Lsn::none, a_catalog(), timeout);
+  }
+  // Killed and opened again, without faults. True if the segment is gone.
+  bool is_gone(const std::string& where) {
+    world_->crash();
+    log_.reset();
+    world_->fail_at = 0;
+    world_->restart_after_kill();
+    Count sink;
+    const Error error = log::Log::open(*disk_, "store", options_, sink, log_);
+    EXPECT_EQ(error.code, Code::ok) << where << error.message;
+    const bool gone = sink.cataloged == 1;
+    EXPECT_EQ(sink.seen, gone ? kRecords - in_oldest_ : kRecords) << where;
+    return gone;
+  }
+  bool has_file(std::uint64_t number) {
+    std::unique_ptr<io::Dir> dir;
+    std::vector<std::string> names;
+    EXPECT_EQ(disk_->open_dir("store", false, dir), 0);
+    EXPECT_EQ(dir->list(names), 0);
+    return std::count(names.begin(), names.end(), log::segment_name(number)) == 1;
+  }
+
+  io::ManualClock clock_{kSecond};
+  log::Options options_;
+  std::unique_ptr<SimWorld> world_;
+  std::unique_ptr<io::Disk> disk_;
+  std::unique_ptr<log::Log> log_;
+  log::Log::Oldest oldest_;
+  int in_oldest_ = 0;
+};
+
+TEST_F(Freeing, AnyOperationMayFail) {
+  int ended = 0;
+  int flushes = 0;
+  int waited = 0;
+  for (const int answer : {-EIO, -ENOSPC, -EDQUOT}) {
+    for (std::uint64_t n = 1;; ++n) {
+      fill();
+      const std::string where = std::to_string(n) + " answering " + std::to_string(answer) + ": ";
+      const std::uint64_t before = world_->operations();
+      int full = 0;
+      log_->on_room([&](const Error& error) { full += error ? 1 : 0; });
+      world_->fail_at = before + n;
+      world_->fail_with = answer;
+      const Code code = free_oldest();
+      const bool reached = world_->operations() >= before + n;
+      if (is_error(code)) {  // of a failed flush of blocks whatever it answers
+        (answer == -EIO ? ended : flushes) += 1;
+        EXPECT_TRUE(code == Code::io || code == Code::outcome_unknown) << where << raw(code);
+        EXPECT_TRUE(log_->failed()) << where;
+        is_gone(where);
+      } else {
+        // Also where its file could not be removed: the next opening does that.
+        ASSERT_EQ(code, Code::ok) << where;
+        waited += full;
+        EXPECT_GT(log_->oldest().number, oldest_.number) << where;
+        EXPECT_TRUE(is_gone(where)) << where;
+      }
+      if (!reached) break;
+    }
+  }
+  std::printf("freeing: %d operations end the log, %d make it wait\n", ended, waited);
+  EXPECT_GT(ended, 5);
+  EXPECT_EQ(flushes, 2) << "one, for each of two answers";
+  EXPECT_GT(waited, 5);
+}
+
+TEST_F(Freeing, AnyAllocationMayFail) {
+  int waited = 0;
+  for (long n = 0;; ++n) {
+    fill();
+    const std::string where = "allocation " + std::to_string(n) + ": ";
+    int full = 0;
+    log_->on_room([&](const Error&) { ++full; });
+    log::Catalog catalog = a_catalog();
+    fail_allocation(n);
+    const Code code = log_->free_oldest(oldest_.number, Lsn::none, std::move(catalog), kNever);
+    const bool failed = !end_of_failing();
+    ASSERT_EQ(code, Code::ok) << where;
+    waited += full;
+    EXPECT_TRUE(is_gone(where)) << where;
+    if (!failed) break;
+  }
+  EXPECT_GT(waited, 2) << "those of the manifest";
+}
+
+TEST_F(Freeing, TheFirstFileIsUsedAgainTheNextIsRemoved) {
+  fill();
+  append(kRecords);
+  settle();
+  const std::uint64_t first = oldest_.number;
+  ASSERT_EQ(free_oldest(), Code::ok);
+  oldest_ = log_->oldest();
+  ASSERT_EQ(oldest_.number, first + 1);
+  ASSERT_EQ(free_oldest(), Code::ok);
+  EXPECT_TRUE(has_file(first)) << "until the next segment is begun";
+  EXPECT_FALSE(has_file(first + 1));
+  append(kRecords);
+  settle();
+  EXPECT_FALSE(has_file(first));
+  EXPECT_EQ(log_->stats().freed, 2u);
+  EXPECT_EQ(log_->stats().recycled, 1u);
+}
+
+// Nothing was written since it was opened, so all there is may go.
+TEST_F(Freeing, AllOfItBeforeAnythingIsWritten) {
+  fill();
+  EXPECT_FALSE(is_gone("as it was: "));
+  int freed = 0;
+  while ((oldest_ = log_->oldest()).number != 0) {
+    ASSERT_EQ(free_oldest(), Code::ok);
+    ++freed;
+  }
+  EXPECT_GT(freed, 1);
+  world_->crash();
+  log_.reset();
+  world_->restart_after_kill();
+  Count sink;
+  ASSERT_EQ(log::Log::open(*disk_, "store", options_, sink, log_).code, Code::ok);
+  EXPECT_EQ(sink.seen, 0);
+  EXPECT_EQ(sink.cataloged, 1);
+}
+
+TEST_F(Freeing, IsRefusedUnlessItIsTheOldestOfALogThatIsWritten) {
+  fill();
+  const auto ask = [&](std::uint64_t number, Nanos timeout) {
+    return log_->free_oldest(number, Lsn::none, a_catalog(), timeout);
+  };
+  EXPECT_EQ(ask(0, kNever), Code::invalid_argument);
+  EXPECT_EQ(ask(oldest_.number + 1, kNever), Code::invalid_argument);
+  EXPECT_EQ(ask(oldest_.number, 0), Code::timeout) << "not even the proof is written";
+  Count sink;
+  EXPECT_EQ(log_->read_oldest(oldest_.number + 1, sink).code, Code::invalid_argument);
+  EXPECT_EQ(log_->free_oldest(oldest_.number, static_cast<Lsn>(raw(log_->last_appended()) + 8),
+                              a_catalog(), kNever),
+            Code::out_of_range);
+  EXPECT_EQ(ask(oldest_.number, kNever), Code::ok);
+  EXPECT_EQ(ask(oldest_.number, kNever), Code::ok) << "it is free already";
+  log::Options options = options_;
+  options.mode = log::Mode::read_only;
+  std::unique_ptr<log::Log> reader;
+  ASSERT_EQ(log::Log::open(*disk_, "store", options, sink, reader).code, Code::ok);
+  EXPECT_EQ(reader->oldest().number, 0u);
+  EXPECT_EQ(reader->cleaner_room(), 0u);
+  EXPECT_EQ(reader->free_oldest(1, Lsn::none, {}, kNever), Code::read_only);
+}
+
+}  // namespace
+}  // namespace warden::sim
