@@ -69,8 +69,10 @@ Nanos Committer::idle_time() noexcept {
   if (failed()) return kNever;
   const Nanos now = clock_.now_elapsed();
   Nanos until = kNever;
-  if (beacon_owed_ && outstanding_ == 0) until = std::min(until, beacon_due_);
-  const bool freeing = free_wanted_.load(std::memory_order_acquire) != 0;
+  // A beacon comes behind all that is published, so not while some of that waits.
+  if (beacon_owed_ && outstanding_ == 0 && !pending()) until = std::min(until, beacon_due_);
+  const std::uint64_t wanted = free_wanted();
+  const bool freeing = wanted != 0 && !is_pinned(wanted);  // else its owner asks again
   if (starved() && (spare_due() || freeing)) until = std::min(until, maker_.retry_at);
   for (const Slot& slot : slots_) {
     if (slot.state == SlotState::waiting) until = std::min(until, slot.retry_at);

@@ -77,6 +77,28 @@ TEST_F(CommitterBlocks, InlineIsNotForALogThatIsBusy) {
   expect_recovered(2);
 }
 
+// A claim that its caller has not published yet holds up what is behind it.
+TEST_F(CommitterBlocks, NothingPassesAGap) {
+  begin_segment();
+  const std::uint32_t bytes = record_bytes(0);
+  ASSERT_TRUE(buffer_->try_take(Pool::callers, bytes));
+  const std::uint64_t gap = buffer_->claim(bytes);
+  const Lsn behind = put(10);
+  EXPECT_FALSE(committer_->pending());
+  EXPECT_FALSE(committer_->commit_inline());
+  EXPECT_FALSE(committer_->turn(true));
+  const std::uint32_t word = make_word(RecordType::pad, 0, 0);
+  const std::uint64_t sum =
+      record_sum(word, 0, make_lsn(committer_->epoch(), gap + bytes), content_hash("", 0));
+  const std::uint32_t rest[4] = {0, 0, static_cast<std::uint32_t>(sum),
+                                 static_cast<std::uint32_t>(sum >> 32)};
+  buffer_->copy_in(gap + sizeof word, rest, sizeof rest);
+  buffer_->publish(gap, word);
+  EXPECT_TRUE(committer_->commit_inline());
+  EXPECT_EQ(committer_->durable(), behind) << "both in one block";
+  expect_recovered(2);
+}
+
 TEST_F(CommitterBlocks, InlineGoesOnAfterShortAndInterruptedWrites) {
   begin_segment();
   const Lsn last = put(20);
