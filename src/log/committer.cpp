@@ -71,8 +71,11 @@ Nanos Committer::idle_time() noexcept {
   if (failed()) return kNever;
   const Nanos now = clock_.now_elapsed();
   Nanos until = kNever;
-  if (beacon_owed_ && outstanding_ == 0) until = std::min(until, beacon_due_);
-  const bool freeing = free_wanted() != 0 && clerk_.idle();
+  // A beacon comes behind all that is published, so not while some of that waits.
+  if (beacon_owed_ && outstanding_ == 0 && !pending()) until = std::min(until, beacon_due_);
+  const std::uint64_t wanted = free_wanted();
+  // One that a backup holds: its owner asks again.
+  const bool freeing = wanted != 0 && clerk_.idle() && !is_pinned(wanted);
   if (starved() && (spare_due() || freeing)) until = std::min(until, maker_.retry_at);
   for (const Slot& slot : slots_) {
     if (slot.state == SlotState::waiting) until = std::min(until, slot.retry_at);
@@ -81,26 +84,24 @@ Nanos Committer::idle_time() noexcept {
 }
 
 void Committer::complete(const io::Completion& completion) noexcept {
+  const TagKind kind = kind_of(completion.tag);
+  if (kind == TagKind::maker) {
+    complete_make(completion.result);
+    return;
+  }
+  --outstanding_;
   const auto part = static_cast<unsigned>(completion.tag & 0xff);
-  switch (kind_of(completion.tag)) {
-    case TagKind::slot:
-      --outstanding_;
-      complete_write(part, completion.result);
-      break;
-    case TagKind::flush:
-      --outstanding_;
-      complete_flush(part, completion.result);
-      break;
-    case TagKind::maker:
-      complete_make(completion.result);
-      break;
+  if (kind == TagKind::slot) {
+    complete_write(part, completion.result);
+  } else {
+    complete_flush(part, completion.result);
   }
 }
 
-// Short, EAGAIN, EINTR: the same bytes again. A full disk: again, later.
-bool Committer::retryable(std::int64_t result, std::uint32_t length) const noexcept {
-  if (result >= 0) return result < length;
-  return result == -EAGAIN || result == -EINTR || is_full(static_cast<int>(-result));
+// Of a write that is not whole. Short, EAGAIN, EINTR: the same bytes again. A full
+// disk: again, later.
+bool Committer::retryable(std::int64_t result) noexcept {
+  return result >= 0 || result == -EAGAIN || result == -EINTR || is_full(static_cast<int>(-result));
 }
 
 void Committer::complete_write(unsigned index, std::int64_t result) noexcept {
@@ -113,7 +114,7 @@ void Committer::complete_write(unsigned index, std::int64_t result) noexcept {
     return;
   }
   const bool full = result < 0 && is_full(static_cast<int>(-result));
-  if (failed() || !retryable(result, slot.length) || (!full && ++slot.tries > kMaxTries)) {
+  if (failed() || !retryable(result) || (!full && ++slot.tries > kMaxTries)) {
     slot.state = SlotState::waiting;
     slot.retry_at = kNever;
     if (!failed()) fail("write a block", result >= 0 ? -EIO : result);
@@ -175,7 +176,7 @@ bool Committer::build_blocks() noexcept {
         current_.file ? current_.entry.size - current_.offset : std::uint64_t{0};
     const Gathered what = gather(room);
     if (what.count == 0) {
-      if (!what.no_room) break;
+      WARDEN_ASSERT(what.no_room);  // since a record is there
       if (!rotate()) {
         blocked_ = true;
         break;
@@ -227,7 +228,7 @@ void Committer::advance_durable(std::uint64_t end) noexcept {
   durable_.store(end, std::memory_order_release);
   beacon_owed_ = true;
   beacon_due_ = clock_.now_elapsed() + options_.beacon_after;
-  if (listener_.durable) listener_.durable(static_cast<Lsn>(end));
+  listener_.durable(static_cast<Lsn>(end));
 }
 
 // An empty block that says how far the log was flushed, once the log has rested:
@@ -244,28 +245,25 @@ bool Committer::beacon() noexcept {
 }
 
 bool Committer::write_here(Slot& slot) noexcept {
-  for (;;) {
+  for (std::uint32_t tries = 0; tries <= kMaxTries; ++tries) {
     const std::int64_t result = current_.file->write(slot.data, slot.length, slot.offset);
     if (result == slot.length) return true;
-    if (!retryable(result, slot.length) || ++slot.tries > kMaxTries) {
-      // A full disk is waited for by the scribe, which takes this slot over.
-      if (retryable(result, slot.length)) {
-        slot.state = SlotState::waiting;
-        slot.retry_at = 0;
-        slot.tries = 0;
-        return false;
-      }
-      fail("write a block", result >= 0 ? -EIO : result);
+    if (!retryable(result)) {
+      fail("write a block", result);
       return false;
     }
     counters_.resubmitted.fetch_add(1, std::memory_order_relaxed);
   }
+  // A full disk, most likely: turn() goes on with this block, and can wait.
+  slot.state = SlotState::waiting;
+  return false;
 }
 
 bool Committer::commit_inline() noexcept {
   if (failed() || outstanding_ != 0 || !current_.file) return false;
-  advance_written();
-  if (written_sequence_ != next_sequence_ || asked_sequence_ != next_sequence_) return false;
+  if (written_sequence_ != next_sequence_) return false;
+  // turn() asks for the flush of what it sees written, unless two are in flight.
+  WARDEN_ASSERT(asked_sequence_ == next_sequence_);
   const Gathered what = gather(current_.entry.size - current_.offset);
   if (what.count == 0) return false;
   build_block(what, 0);
@@ -294,14 +292,14 @@ void Committer::fail(const char* what, std::int64_t result) noexcept {
   }
   failure_.code = Code::io;
   failed_.store(true, std::memory_order_release);
-  if (listener_.failed) listener_.failed(failure_);
+  listener_.failed(failure_);
 }
 
 void Committer::set_starved(const char* what, int error) noexcept {
   if (error == 0 && planted(Plant::starved_for_ever)) return;
   const int before = starved_.exchange(error, std::memory_order_acq_rel);
   if ((before == 0) == (error == 0)) return;
-  if (listener_.starved) listener_.starved(what, error);
+  listener_.starved(what, error);
 }
 
 }  // namespace warden::log

@@ -50,7 +50,8 @@ struct CommitterOptions {
   Nanos starved_retry = 200 * kMilli;
 };
 
-// Told under the committer role; must not call the log back, except for reading.
+// Told under the committer role, each of them set; must not call the log back, except
+// for reading.
 struct Listener {
   std::function<void(Lsn)> durable;
   std::function<void(const Error&)> failed;
@@ -218,7 +219,7 @@ class Committer {
     return static_cast<unsigned>(sequence % kSlots);
   }
   bool slot_free() const noexcept { return next_sequence_ - written_sequence_ < kSlots; }
-  bool retryable(std::int64_t result, std::uint32_t length) const noexcept;
+  static bool retryable(std::int64_t result) noexcept;
   bool write_here(Slot& slot) noexcept;
   void fail(const char* what, std::int64_t result) noexcept;
   void set_starved(const char* what, int error) noexcept;
@@ -240,7 +241,7 @@ class Committer {
   Error sync_recovered(const Recovered& recovered);
   Error begin_spares(const Recovered& recovered);
   Error make_first();
-  SegmentEntry* listed(std::uint64_t number) noexcept;
+  SegmentEntry& listed(std::uint64_t number) noexcept;
   bool rotate() noexcept;
   void publish_room() noexcept;
   void drop_leftovers(const Manifest& keep, bool segments_only);

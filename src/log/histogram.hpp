@@ -4,6 +4,7 @@
 // reads: each count is a number of its own, so relaxed suffices throughout.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -20,31 +21,39 @@ class Histogram {
     for (const auto& count : counts_) sum += count.load(std::memory_order_relaxed);
     return sum;
   }
-  // Upper bound of the bucket in which the share `quantile` (0..1) is reached.
+  // The longest duration of the bucket in which the share `quantile` (0..1) is reached;
+  // 0 if nothing was counted.
   Nanos quantile(double quantile) const noexcept {
     const std::uint64_t all = total();
-    const double want = quantile * static_cast<double>(all);
-    double seen = 0;
-    for (std::size_t i = 0; i < kBuckets; ++i) {
-      seen += static_cast<double>(counts_[i].load(std::memory_order_relaxed));
-      if (all != 0 && seen >= want && seen > 0) return upper(i);
+    if (all == 0) return 0;
+    const double most = static_cast<double>(all);
+    const double want = std::clamp(quantile * most, 1.0, most);
+    // Counts only grow, so there are at least `all` up to the last bucket.
+    std::size_t at = 0;
+    for (double seen = count(at); seen < want; seen += count(++at)) {
     }
-    return 0;
+    return longest(at);
   }
 
- private:
   static constexpr std::size_t kBuckets = 8 * 60;
   static constexpr std::size_t bucket(Nanos value) noexcept {
     const auto v = static_cast<std::uint64_t>(value < 8 ? 8 : value);
     const auto shift = static_cast<unsigned>(std::bit_width(v)) - 4;  // v >> shift is 8..15
-    const std::size_t at = shift * 8 + ((v >> shift) - 8);
-    return at < kBuckets ? at : kBuckets - 1;
+    return shift * 8 + ((v >> shift) - 8);
   }
-  static constexpr Nanos upper(std::size_t i) noexcept {
-    return static_cast<Nanos>((9 + i % 8) << (i / 8));
+  static constexpr Nanos longest(std::size_t i) noexcept {
+    return static_cast<Nanos>(((std::uint64_t{9} + i % 8) << (i / 8)) - 1);
+  }
+
+ private:
+  double count(std::size_t i) const noexcept {
+    return static_cast<double>(counts_[i].load(std::memory_order_relaxed));
   }
 
   std::array<std::atomic<std::uint64_t>, kBuckets> counts_{};
 };
+// Every duration has a bucket.
+static_assert(Histogram::bucket(kNever) == Histogram::kBuckets - 1);
+static_assert(Histogram::longest(Histogram::kBuckets - 1) == kNever);
 
 }  // namespace warden::log

@@ -303,23 +303,22 @@ void Log::wake_scribe() noexcept {
   if (asleep_.exchange(0, std::memory_order_seq_cst) == 1) queue_->wake();
 }
 
-// Under role_ if a block or flush is in flight, else without it.
+// Under role_ if a block or flush is in flight, else without it. Says that it sleeps, and
+// only then looks whether it may, and for how long.
 void Log::sleep(bool committing) noexcept {
-  Nanos limit = 0;
-  {
-    std::unique_lock<std::mutex> lock(role_, std::defer_lock);
-    if (!committing) lock.lock();
-    limit = committer_->idle_time();
-    timed_ = limit != kNever;
-  }
   asleep_.store(1, std::memory_order_seq_cst);
   bool more = false;
+  Nanos limit = 0;
   {
     // Under the role too: who commits inline zeroes what it has taken, and what it has
-    // not taken must be seen here, since its publisher may have found us awake.
+    // not taken must be seen here, since its publisher may have found us awake. What it
+    // leaves us to do, the beacon or a block on a full disk, it left before, and is in
+    // `limit`, or leaves after, and wakes us.
     std::unique_lock<std::mutex> lock(role_, std::defer_lock);
     if (!committing) lock.lock();
     more = committer_->pending() && !committer_->blocked() && !committer_->failed();
+    limit = committer_->idle_time();
+    timed_ = limit != kNever;
   }
   more |= committer_->errand_done();  // its clerk, too, may have found us awake
   const bool stopping = !committing && stop_.load(std::memory_order_seq_cst);

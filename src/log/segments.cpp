@@ -53,12 +53,12 @@ Error Committer::sync_recovered(const Recovered& recovered) {
 }
 
 Error Committer::begin(const Recovered& recovered, const Uuid& uuid) {
-  if (Error error = allocate()) return error;
   manifest_ = recovered.manifest;
   if (manifest_.epoch >= kMaxEpoch) {
     return make_error(Code::limit, path_ + ": it was opened " + std::to_string(kMaxEpoch) +
                                        " times, which is the most a store can be");
   }
+  if (Error error = allocate()) return error;
   if (manifest_.epoch != 0) {
     const std::uint64_t end = std::max(raw(recovered.end), raw(make_lsn(manifest_.epoch, 0)));
     manifest_.ends.push_back({manifest_.epoch, end});
@@ -78,7 +78,7 @@ Error Committer::begin(const Recovered& recovered, const Uuid& uuid) {
   drop_leftovers(manifest_, false);
   written_end_ = raw(make_lsn(manifest_.epoch, 0));
   durable_.store(written_end_, std::memory_order_release);
-  start_mark_ = manifest_.segments.empty() ? written_end_ : manifest_.segments.front().base;
+  start_mark_ = manifest_.segments.front().base;  // a spare's, if nothing was ever written: 0
   publish_room();
   return {};
 }
@@ -127,7 +127,8 @@ Error Committer::make_first() {
   return {};
 }
 
-// What a crash left behind: files that the manifest does not list.
+// What a crash left behind: files that the manifest does not list. (CURRENT.tmp is not
+// among them: writing a manifest overwrites it, and renames it away.)
 void Committer::drop_leftovers(const Manifest& keep, bool segments_only) {
   std::vector<std::string> names;
   if (dir_.list(names) < 0) return;  // the next opening tries again
@@ -138,17 +139,17 @@ void Committer::drop_leftovers(const Manifest& keep, bool segments_only) {
     bool drop = segment != 0 && !listed;
     if (!segments_only) {
       const std::uint64_t manifest = number_in(name, "MANIFEST-");
-      drop |= (manifest != 0 && manifest != keep.number) || name == "CURRENT.tmp";
+      drop |= manifest != 0 && manifest != keep.number;
     }
     if (drop) dir_.unlink(name.c_str());
   }
 }
 
-SegmentEntry* Committer::listed(std::uint64_t number) noexcept {
-  for (SegmentEntry& entry : manifest_.segments) {
-    if (entry.number == number) return &entry;
-  }
-  return nullptr;
+SegmentEntry& Committer::listed(std::uint64_t number) noexcept {
+  const auto found = std::find_if(manifest_.segments.begin(), manifest_.segments.end(),
+                                  [&](const SegmentEntry& e) { return e.number == number; });
+  WARDEN_ASSERT(found != manifest_.segments.end());
+  return *found;
 }
 
 // Makes the oldest spare the current segment, once all before it is flushed.
@@ -165,7 +166,7 @@ bool Committer::rotate() noexcept {
     entry.offset = current_.offset;
     entry.digest = current_.chain;
     const std::lock_guard lock(list_);
-    *listed(entry.number) = entry;
+    listed(entry.number) = entry;
     before_ = entry;
     sealed_bytes_ += entry.offset;
   }
@@ -178,7 +179,7 @@ bool Committer::rotate() noexcept {
   submit_slot(slot_at(next_sequence_ - 1));
   counters_.segments.fetch_add(1, std::memory_order_relaxed);
   publish_room();
-  if (listener_.segment) listener_.segment();
+  listener_.segment();
   return true;
 }
 
@@ -204,7 +205,7 @@ Error Committer::seal() noexcept {
     if (recyclable_.number != 0) dir_.unlink(segment_name(recyclable_.number).c_str());
     if (current_.file && !planted(Plant::no_seal)) {
       const std::lock_guard lock(list_);
-      SegmentEntry& entry = *listed(current_.entry.number);
+      SegmentEntry& entry = listed(current_.entry.number);
       entry = current_.entry;
       entry.flags |= kEntrySealed;
       entry.end = written_end_;

@@ -229,7 +229,7 @@ void Committer::complete_drop(Errand& errand) noexcept {
   freed_.store(entry.number, std::memory_order_release);
   free_wanted_.store(0, std::memory_order_release);
   publish_room();
-  if (listener_.freed) listener_.freed();
+  listener_.freed();
 }
 
 void Committer::complete_make(std::int64_t result) noexcept {
