@@ -68,7 +68,7 @@ Error Salvager::find_manifest() {
     if (number <= best) continue;
     Manifest one;
     const Error error = read_manifest_file(*dir_, path_, name, one);
-    if (error.code == Code::newer_format) return error;
+    if (error.code == Code::newer_format || error.code == Code::no_memory) return error;
     if (error) continue;
     best = number;
     manifest_ = one;
@@ -123,7 +123,9 @@ Error Salvager::judge_header(Extent& extent) {
   if (opened < 0) return io_error(path_, name, "open it", opened);
   extent.there = true;
   std::vector<std::byte> page(kPage);
-  if (file->read(page.data(), kPage, 0) != kPage) return {};
+  const auto got = file->read(page.data(), kPage, 0);
+  if (got == -ENOMEM) return io_error(path_, name, "read it", got);
+  if (got != kPage) return {};
   extent.header = load<SegmentHeader>(page.data());
   const bool whole = extent.header.magic == kSegmentMagic &&
                      image_digest(page.data(), kPage, kSegmentMagic) == extent.header.digest;
@@ -184,11 +186,13 @@ Error Salvager::read(ReplaySink& sink) {
     }
     Sifter sifter(report_, sink);
     std::uint64_t next = 0;
-    const SegmentHeader* first = extents_.empty() ? nullptr : &extents_.front().header;
-    if (!manifest_good_ && first != nullptr && extents_.front().header_good &&
-        first->previous_number != 0) {
-      sifter.lose({segment_name(first->previous_number), 0, 0, Lsn::none,
-                   static_cast<Lsn>(first->previous_end), "not there: freed, or lost", false});
+    if (!manifest_good_) {  // then some header is whole: open() has seen to it
+      const Extent& first = extents_.front();
+      if (first.header_good && first.header.previous_number != 0) {
+        sifter.lose({segment_name(first.header.previous_number), 0, 0, Lsn::none,
+                     static_cast<Lsn>(first.header.previous_end), "not there: freed, or lost",
+                     false});
+      }
     }
     std::uint64_t before = 0;  // number of the segment before
     for (const Extent& extent : extents_) {
