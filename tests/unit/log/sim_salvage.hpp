@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A log on the simulated disk that is damaged and then salvaged. Whatever was damaged,
+// three things hold and are looked at each time: what is handed on is as it was written,
+// in order; what is not lies in a range that is listed; and no file was changed.
+#pragma once
+
+#include <algorithm>
+
+#include "../../sim/hooked_disk.hpp"
+#include "log/salvage.hpp"
+#include "log_fixture.hpp"
+#include "sim_store.hpp"
+
+namespace warden::log::test {
+
+using sim::Answer;
+using sim::Call;
+using sim::Op;
+
+class LogSalvage : public testing::Test {
+ protected:
+  struct Salvaged {
+    Error error;
+    std::vector<Seen> seen;
+    SalvageReport report;
+  };
+
+  // Blocks of one to four pages, with records of every size, in `segments` segments.
+  void live(int segments, bool closed, std::uint64_t seed = 3) {
+    store_ = std::make_unique<World>(seed);
+    below_ = sim::make_sim_disk(store_->world, store_->clock);
+    disk_ = std::make_unique<sim::HookedDisk>(*below_);
+    ASSERT_EQ(store_->model.open(), "");
+    bool alive = true;
+    while (store_->model.log().stats().segments < static_cast<std::uint64_t>(segments)) commit();
+    for (int i = 0; i < 8; ++i) commit();
+    store_->model.rest(kSecond);
+    if (closed) {
+      ASSERT_EQ(store_->model.close_cleanly(), "");
+    } else {
+      ASSERT_EQ(store_->model.sync(alive), "");
+      store_->model.drop();
+    }
+    power_on();
+  }
+  void commit() {
+    bool alive = true;
+    const auto& rng = [&] { return store_->world.rng()(); };
+    for (std::uint64_t i = rng() % 8 + 1; i != 0; --i) {
+      ASSERT_EQ(store_->model.append(rng() % 4 == 0 ? rng() % 5000 : rng() % 200, alive), "");
+    }
+    ASSERT_EQ(store_->model.sync(alive), "");
+  }
+  // The power comes back, with everything that was written; then the truth is read.
+  void power_on() {
+    auto& world = store_->world;
+    world.restart([](std::size_t, std::size_t) { return true; }, world.unsynced_entries());
+    Options options = store_->model.options();
+    options.mode = Mode::read_only;
+    KeepingSink sink;
+    std::unique_ptr<Log> log;
+    const Error error = Log::open(*below_, "sim", options, sink, log);
+    ASSERT_EQ(error.code, Code::ok) << error.message;
+    truth_ = sink.seen;
+    ASSERT_GT(truth_.size(), 10u);
+  }
+
+  Salvaged salvage() {
+    const std::uint64_t before = store_->world.state_hash();
+    Salvaged out;
+    Salvager salvager;
+    KeepingSink sink;
+    out.error = salvager.open(*disk_, "sim");
+    if (!out.error) out.error = salvager.read(sink);
+    out.seen = sink.seen;
+    out.report = salvager.report();
+    EXPECT_EQ(store_->world.state_hash(), before);
+    const auto of_segments = std::count_if(out.seen.begin(), out.seen.end(), [](const Seen& one) {
+      return one.lsn != Lsn::none;
+    });  // not the catalog's
+    EXPECT_EQ(out.report.records, static_cast<std::uint64_t>(of_segments));
+    return out;
+  }
+  static bool listed(const SalvageReport& report, Lsn lsn) {
+    for (const LostRange& lost : report.lost) {
+      if (lost.after < lsn && lsn <= lost.upto) return true;
+    }
+    return false;
+  }
+  // Everything there was is handed on or listed, and nothing else.
+  Salvaged salvage_true() {
+    Salvaged out = salvage();
+    EXPECT_EQ(out.error.code, Code::ok) << out.error.message;
+    std::size_t next = 0;
+    for (const Seen& one : truth_) {
+      const bool here = next < out.seen.size() && out.seen[next].lsn == one.lsn;
+      if (!here) {
+        EXPECT_TRUE(listed(out.report, one.lsn)) << "silently lost: " << raw(one.lsn);
+        EXPECT_TRUE(!proven_ || out.report.may_follow(Lsn::none));
+        continue;
+      }
+      EXPECT_EQ(out.seen[next].content, one.content);
+      EXPECT_EQ(out.seen[next].incarnation, one.incarnation);
+      EXPECT_EQ(out.seen[next].type, one.type);
+      ++next;
+    }
+    EXPECT_EQ(next, out.seen.size()) << "handed on, though it never was";
+    return out;
+  }
+  void refused(Code code, const std::string& says) {
+    const Salvaged out = salvage();
+    EXPECT_EQ(out.error.code, code) << out.error.message;
+    EXPECT_NE(out.error.message.find(says), std::string::npos) << out.error.message;
+  }
+
+  std::string& image(const std::string& name) {
+    // What is read is `seen`; `durable` is as it, at rest.
+    return store_->world.now().at(name)->seen;
+  }
+  void flip(const std::string& name, std::uint64_t offset) {
+    char& byte = image(name).at(offset);
+    byte = static_cast<char>(byte ^ 0x10);
+  }
+  void zero(const std::string& name, std::uint64_t offset, std::size_t bytes) {
+    std::fill_n(image(name).begin() + static_cast<std::ptrdiff_t>(offset), bytes, '\0');
+  }
+  std::string manifest() {
+    for (const auto& [name, node] : store_->world.now()) {
+      if (number_in(name, "MANIFEST-") != 0) return name;
+    }
+    ADD_FAILURE() << "no manifest";
+    return {};
+  }
+  // Copies a manifest to another name, fitting it.
+  void copy_manifest(std::uint64_t number, std::uint32_t incompat = 0) {
+    std::string bytes = image(manifest());
+    auto header = load<ManifestHeader>(bytes.data());
+    header.number = number;
+    header.incompat |= incompat;
+    std::memcpy(bytes.data(), &header, sizeof header);
+    header.digest = image_digest(bytes.data(), bytes.size(), kManifestMagic);
+    std::memcpy(bytes.data(), &header, sizeof header);
+    auto node = std::make_shared<sim::Node>();
+    node->seen = node->durable = bytes;
+    store_->world.now()[manifest_name(number)] = node;
+  }
+  // Every header of a block in a segment, by its offset.
+  std::map<std::uint64_t, BlockHeader> blocks(const std::string& name) {
+    std::map<std::uint64_t, BlockHeader> out;
+    const std::string& bytes = image(name);
+    for (std::uint64_t at = kPage; at + kPage <= bytes.size();) {
+      const auto header = load<BlockHeader>(bytes.data() + at);
+      if (header.magic != kBlockMagic) break;
+      out[at] = header;
+      at += header.length;
+    }
+    return out;
+  }
+  // One of several pages in that segment.
+  std::uint64_t long_block(const std::string& name) {
+    for (const auto& [at, header] : blocks(name)) {
+      if (header.length >= 2 * kPage && header.count > 1) return at;
+    }
+    ADD_FAILURE() << "none in " << name;
+    return kPage;
+  }
+  std::string note(const Salvaged& out, std::size_t i) const {
+    return i < out.report.notes.size() ? out.report.notes[i] : std::string();
+  }
+
+  // Answers so whenever that is called, of that file if it is named.
+  void answers(Op op, const std::string& name, std::int64_t result) {
+    disk_->hook = [=](const Call& call) -> Answer {
+      if (call.op == op && (name.empty() || call.name == name)) return result;
+      return {};
+    };
+  }
+
+  std::unique_ptr<World> store_;
+  std::unique_ptr<io::Disk> below_;
+  std::unique_ptr<sim::HookedDisk> disk_;
+  std::vector<Seen> truth_;
+  bool proven_ = true;  // all there was: then what is lost is never called unproven
+};
+
+}  // namespace warden::log::test
