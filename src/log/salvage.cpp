@@ -78,10 +78,12 @@ Error Salvager::find_manifest() {
     return make_error(Code::not_a_store, path_ + ": not a Warden store: it holds no segment");
   }
   report_.notes.push_back(current.message);
-  report_.notes.push_back(
-      manifest_good_ ? manifest_name(best) + ", the newest whole manifest, was taken instead"
-                     : std::string("no manifest is whole: the segments tell what there was, and "
-                                   "one that is missing altogether cannot be told"));
+  report_.notes.emplace_back(
+      "no manifest is whole: the segments tell what there was, and one that is missing "
+      "altogether cannot be told");
+  if (manifest_good_) {
+    report_.notes.back() = manifest_name(best) + ", the newest whole manifest, was taken instead";
+  }
   return {};
 }
 
@@ -178,12 +180,7 @@ Error Salvager::read(ReplaySink& sink) {
   try {
     report_.clear_reading();
     sink.begin(report_.uuid);
-    if (Error error = manifest_.catalog.for_each(
-            [&](RecordType type, std::uint64_t incarnation, std::span<const std::byte> content) {
-              return sink.apply(Lsn::none, type, incarnation, content);
-            })) {
-      return error;
-    }
+    if (Error error = hand_on(manifest_.catalog, sink)) return error;
     Sifter sifter(report_, sink);
     std::uint64_t next = 0;
     if (!manifest_good_) {  // then some header is whole: open() has seen to it
@@ -212,11 +209,10 @@ Error Salvager::read(ReplaySink& sink) {
       if (segment.base == 0 && manifest_good_) {
         segment.base = std::max(next, raw(make_lsn(manifest_.epoch, 0)));
       }
-      if (!extent.there) {
-        sifter.lose({segment_name(segment.number), 0, extent.entry.size,
-                     static_cast<Lsn>(sealed && segment.base != 0 ? segment.base : next),
-                     sealed ? static_cast<Lsn>(segment.end) : kLsnUnknown, "the file is missing",
-                     false});
+      if (!extent.there) {  // so a manifest lists it
+        sifter.lose(
+            {segment_name(segment.number), 0, extent.entry.size, static_cast<Lsn>(segment.base),
+             sealed ? static_cast<Lsn>(segment.end) : kLsnUnknown, "the file is missing", false});
         if (sealed) next = segment.end;
         continue;
       }

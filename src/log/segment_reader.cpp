@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <new>
 
+#include "base/assert.hpp"
 #include "log/manifest.hpp"
 #include "log/planted.hpp"
 
@@ -37,7 +38,8 @@ int SegmentReader::take(std::unique_ptr<io::File> file) {
 
 const std::byte* SegmentReader::at(std::uint64_t offset, std::size_t length) noexcept {
   error_ = 0;
-  if (offset > size_ || length > size_ - offset) return nullptr;
+  WARDEN_ASSERT(offset <= size_);
+  if (length > size_ - offset) return nullptr;
   if (offset >= begin_ && offset + length <= begin_ + filled_) {
     return window_.data() + (offset - begin_);
   }
@@ -52,13 +54,14 @@ const std::byte* SegmentReader::at(std::uint64_t offset, std::size_t length) noe
   }
   filled_ = 0;
   const auto got = file_->read(window_.data(), want, offset);
-  if (got < 0) {
-    if (!planted(Plant::read_error_is_end)) error_ = got;
+  if (got != static_cast<std::int64_t>(want)) {
+    // Less than size() promised: the file became shorter, which is no end of the log.
+    if (!planted(Plant::read_error_is_end)) error_ = got < 0 ? got : -EIO;
     return nullptr;
   }
   begin_ = offset;
-  filled_ = static_cast<std::size_t>(got);
-  return filled_ >= length ? window_.data() : nullptr;
+  filled_ = want;
+  return window_.data();
 }
 
 SegmentReader::Found SegmentReader::block(std::uint64_t offset, std::uint64_t number,

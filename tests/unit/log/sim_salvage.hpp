@@ -145,17 +145,8 @@ class LogSalvage : public testing::Test {
     node->seen = node->durable = bytes;
     store_->world.now()[manifest_name(number)] = node;
   }
-  // Every header of a block in a segment, by its offset.
   std::map<std::uint64_t, BlockHeader> blocks(const std::string& name) {
-    std::map<std::uint64_t, BlockHeader> out;
-    const std::string& bytes = image(name);
-    for (std::uint64_t at = kPage; at + kPage <= bytes.size();) {
-      const auto header = load<BlockHeader>(bytes.data() + at);
-      if (header.magic != kBlockMagic) break;
-      out[at] = header;
-      at += header.length;
-    }
-    return out;
+    return store_->blocks(name);
   }
   // One of several pages in that segment.
   std::uint64_t long_block(const std::string& name) {

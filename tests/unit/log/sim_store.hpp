@@ -7,6 +7,8 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <map>
+#include <string>
 
 #include "../../sim/log_model.hpp"
 #include "log/format.hpp"
@@ -56,20 +58,41 @@ struct World {
       node->seen = image;
     }
   }
-  // The first block of the segment, and the head of its first record.
+  // A block of the segment, its first or another, and the head of its first record.
   template <class Change>
-  void change_block(const char* name, Change change) {
+  void change_block(const char* name, Change change, std::uint64_t at = kPage) {
     sim::Node& node = *world.now()[name];
     std::string& image = node.durable;
-    auto header = load<BlockHeader>(image.data() + kPage);
-    auto record = load<RecordHead>(image.data() + kPage + sizeof header);
+    auto header = load<BlockHeader>(image.data() + at);
+    auto record = load<RecordHead>(image.data() + at + sizeof header);
     change(header, record);
-    std::memcpy(image.data() + kPage, &header, sizeof header);
-    std::memcpy(image.data() + kPage + sizeof header, &record, sizeof record);
-    header.digest = image_digest(image.data() + kPage, header.length,
+    std::memcpy(image.data() + at, &header, sizeof header);
+    std::memcpy(image.data() + at + sizeof header, &record, sizeof record);
+    header.digest = image_digest(image.data() + at, header.length,
                                  segment_seed(model.options().uuid, header.segment));
-    std::memcpy(image.data() + kPage, &header.digest, sizeof header.digest);
+    std::memcpy(image.data() + at, &header.digest, sizeof header.digest);
     node.seen = image;
+  }
+  // Changes a header and leaves the digest as it is.
+  template <class Change>
+  void break_block(const std::string& name, std::uint64_t at, Change change) {
+    sim::Node& node = *world.now().at(name);
+    auto header = load<BlockHeader>(node.durable.data() + at);
+    change(header);
+    std::memcpy(node.durable.data() + at, &header, sizeof header);
+    node.seen = node.durable;
+  }
+  // Every header of a block in a segment, by its offset.
+  std::map<std::uint64_t, BlockHeader> blocks(const std::string& name) {
+    std::map<std::uint64_t, BlockHeader> out;
+    const std::string& bytes = world.now().at(name)->seen;
+    for (std::uint64_t at = kPage; at + kPage <= bytes.size();) {
+      const auto header = load<BlockHeader>(bytes.data() + at);
+      if (header.magic != kBlockMagic) break;
+      out[at] = header;
+      at += header.length;
+    }
+    return out;
   }
   void refused(const std::string& says, Code code = Code::corrupt) {
     model.open();
