@@ -248,7 +248,7 @@ Code Log::close(Nanos drain) noexcept {
     asleep_.store(0, std::memory_order_seq_cst);
     queue_->wake();
     scribe_.join();
-  } else if (options_.manual) {
+  } else {  // manual
     while (committer_->turn(true) || committer_->in_flight()) queue_->wait(kMilli);
   }
   stopped_.store(true, std::memory_order_release);

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "io/disk.hpp"
+#include "io/posix_disk.hpp"
 
 namespace warden::sim {
 
@@ -53,8 +54,10 @@ using Hook = std::function<Answer(const Call&)>;
 struct Behavior {
   Hook hook;
   std::int64_t lock_holder = 0;  // whom an answered lock() names
-  std::string note;              // of make_queue(), where the disk below has none
+  std::string note;              // of make_queue(), unless the disk below has one
   bool buffered = false;         // the file system refuses O_DIRECT
+  // Queues write and flush in the submitting call, through the hook like everything else.
+  bool synchronous = false;
 };
 
 class HookedFile final : public io::File {
@@ -152,8 +155,9 @@ class HookedDir final : public io::Dir {
   int make_queue(unsigned depth, std::unique_ptr<io::Queue>& out,
                  std::string& note) noexcept override {
     if (const Answer answer = ask({Op::make_queue, ""})) return static_cast<int>(*answer);
+    note = behavior_.note;
+    if (behavior_.synchronous) return io::make_posix_queue(depth, out);
     const int result = dir_->make_queue(depth, out, note);
-    if (note.empty()) note = behavior_.note;
     if (result == 0) out = std::make_unique<HookedQueue>(std::move(out));
     return result;
   }

@@ -89,8 +89,10 @@ TEST_F(Edges, AForkedChildIsAnsweredForkedByEveryCall) {
     wrong += log->free_oldest(1, lsn, {}, 0) == Code::forked ? 0 : 1;
     wrong += log->oldest().number == 0 ? 0 : 1;
     wrong += log->close(0) == Code::forked ? 0 : 1;
+    BackupReport report;
+    wrong += log->backup(*disk_, dir_.path() + "2", {}, report).code == Code::forked ? 0 : 1;
     log.reset();
-    _exit(wrong);
+    leave_child(wrong);
   }
   int status = 0;
   ::waitpid(child, &status, 0);
