@@ -103,6 +103,8 @@ class Copier {
     moved = opened == -ENOENT;
     if (moved) return {};
     if (opened < 0) return io_error(path_, name, "open it", opened);
+    moved = reader_.size() < entry.size;
+    if (moved) return {};
     const std::byte* page = reader_.at(0, kPage);
     if (page == nullptr) return read_failed(name);
     const auto header = load<SegmentHeader>(page);
@@ -178,7 +180,7 @@ class Copier {
   }
 
   Error read_failed(const std::string& name) {
-    return io_error(path_, name, "read it", reader_.error() == 0 ? -EIO : reader_.error());
+    return io_error(path_, name, "read it", reader_.error());
   }
 
   io::Dir& from_;

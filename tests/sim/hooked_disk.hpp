@@ -7,9 +7,9 @@
 //   HookedDisk disk(*below);
 //   disk.hook = [](const Call& call) -> Answer { ... };  // nothing: as the disk below
 //
-// An answer is the result of the call: -errno, or for a read the number of bytes after
-// which the file ends. The calls of a queue's writes and flushes come as they are
-// submitted; their completions are the disk's below.
+// An answer is the result of the call: -errno, or the most bytes that a read or write
+// moves. A queue's writes and flushes do not come by here unless it is `synchronous`. The
+// hook is called by whichever thread calls.
 #pragma once
 
 #include <algorithm>
@@ -46,6 +46,7 @@ struct Call {
   std::string name;  // of the file; the directory's path for open_dir
   std::uint64_t offset = 0;
   std::size_t size = 0;
+  std::string dir;  // path of the directory
 };
 
 using Answer = std::optional<std::int64_t>;
@@ -62,32 +63,37 @@ struct Behavior {
 
 class HookedFile final : public io::File {
  public:
-  HookedFile(std::unique_ptr<io::File> file, std::string name, const Hook& hook)
-      : file_(std::move(file)), name_(std::move(name)), hook_(hook) {}
+  HookedFile(std::unique_ptr<io::File> file, std::string dir, std::string name, const Hook& hook)
+      : file_(std::move(file)), dir_(std::move(dir)), name_(std::move(name)), hook_(hook) {}
   std::int64_t read(void* to, std::size_t size, std::uint64_t offset) noexcept override {
-    const Answer answer = ask({Op::read, name_, offset, size});
+    const Answer answer = ask(Op::read, offset, size);
     if (answer && *answer < 0) return *answer;
     const std::size_t most = answer ? std::min(size, static_cast<std::size_t>(*answer)) : size;
     return file_->read(to, most, offset);
   }
   std::int64_t write(const void* from, std::size_t size, std::uint64_t offset) noexcept override {
-    const Answer answer = ask({Op::write, name_, offset, size});
-    return answer ? *answer : file_->write(from, size, offset);
+    const Answer answer = ask(Op::write, offset, size);
+    if (answer && *answer <= 0) return *answer;
+    const std::size_t most = answer ? std::min(size, static_cast<std::size_t>(*answer)) : size;
+    return file_->write(from, most, offset);
   }
   int sync_data() noexcept override {
-    const Answer answer = ask({Op::sync_data, name_});
+    const Answer answer = ask(Op::sync_data);
     return answer ? static_cast<int>(*answer) : file_->sync_data();
   }
   std::int64_t size() noexcept override {
-    const Answer answer = ask({Op::size, name_});
+    const Answer answer = ask(Op::size);
     return answer ? *answer : file_->size();
   }
   io::File& below() noexcept { return *file_; }
 
  private:
-  Answer ask(const Call& call) const { return hook_ ? hook_(call) : std::nullopt; }
+  Answer ask(Op op, std::uint64_t offset = 0, std::size_t size = 0) const {
+    return hook_ ? hook_({op, name_, offset, size, dir_}) : std::nullopt;
+  }
 
   std::unique_ptr<io::File> file_;
+  const std::string dir_;
   const std::string name_;
   const Hook& hook_;
 };
@@ -116,45 +122,46 @@ class HookedQueue final : public io::Queue {
 
 class HookedDir final : public io::Dir {
  public:
-  HookedDir(std::unique_ptr<io::Dir> dir, const Behavior& behavior)
-      : dir_(std::move(dir)), behavior_(behavior) {}
+  HookedDir(std::unique_ptr<io::Dir> dir, std::string path, const Behavior& behavior)
+      : dir_(std::move(dir)), path_(std::move(path)), behavior_(behavior) {}
   int open(const char* name, io::Open mode, std::unique_ptr<io::File>& out) noexcept override {
-    if (const Answer answer = ask({Op::open, name})) return static_cast<int>(*answer);
+    if (const Answer answer = ask(Op::open, name)) return static_cast<int>(*answer);
     const int result = dir_->open(name, mode, out);
-    if (result == 0) out = std::make_unique<HookedFile>(std::move(out), name, behavior_.hook);
+    if (result == 0)
+      out = std::make_unique<HookedFile>(std::move(out), path_, name, behavior_.hook);
     return result;
   }
   int rename(const char* from, const char* to) noexcept override {
-    const Answer answer = ask({Op::rename, from});
+    const Answer answer = ask(Op::rename, from);
     return answer ? static_cast<int>(*answer) : dir_->rename(from, to);
   }
   int unlink(const char* name) noexcept override {
-    const Answer answer = ask({Op::unlink, name});
+    const Answer answer = ask(Op::unlink, name);
     return answer ? static_cast<int>(*answer) : dir_->unlink(name);
   }
   int sync() noexcept override {
-    const Answer answer = ask({Op::sync_dir, ""});
+    const Answer answer = ask(Op::sync_dir, "");
     return answer ? static_cast<int>(*answer) : dir_->sync();
   }
   int list(std::vector<std::string>& names) noexcept override {
-    const Answer answer = ask({Op::list, ""});
+    const Answer answer = ask(Op::list, "");
     return answer ? static_cast<int>(*answer) : dir_->list(names);
   }
   int lock(std::int64_t& holder) noexcept override {
-    const Answer answer = ask({Op::lock, "LOCK"});
+    const Answer answer = ask(Op::lock, "LOCK");
     if (!answer) return dir_->lock(holder);
     holder = behavior_.lock_holder;
     return static_cast<int>(*answer);
   }
   int locked() noexcept override {
-    const Answer answer = ask({Op::locked, "LOCK"});
+    const Answer answer = ask(Op::locked, "LOCK");
     return answer ? static_cast<int>(*answer) : dir_->locked();
   }
   void unlock() noexcept override { dir_->unlock(); }
   bool buffered() const noexcept override { return behavior_.buffered || dir_->buffered(); }
   int make_queue(unsigned depth, std::unique_ptr<io::Queue>& out,
                  std::string& note) noexcept override {
-    if (const Answer answer = ask({Op::make_queue, ""})) return static_cast<int>(*answer);
+    if (const Answer answer = ask(Op::make_queue, "")) return static_cast<int>(*answer);
     note = behavior_.note;
     if (behavior_.synchronous) return io::make_posix_queue(depth, out);
     const int result = dir_->make_queue(depth, out, note);
@@ -163,11 +170,12 @@ class HookedDir final : public io::Dir {
   }
 
  private:
-  Answer ask(const Call& call) const {
-    return behavior_.hook ? behavior_.hook(call) : std::nullopt;
+  Answer ask(Op op, const char* name) const {
+    return behavior_.hook ? behavior_.hook({op, name, 0, 0, path_}) : std::nullopt;
   }
 
   std::unique_ptr<io::Dir> dir_;
+  const std::string path_;
   const Behavior& behavior_;
 };
 
@@ -175,10 +183,10 @@ class HookedDisk final : public io::Disk, public Behavior {
  public:
   explicit HookedDisk(io::Disk& below) : below_(below) {}
   int open_dir(const char* path, bool create, std::unique_ptr<io::Dir>& out) noexcept override {
-    const Answer answer = hook ? hook({Op::open_dir, path}) : std::nullopt;
+    const Answer answer = hook ? hook({Op::open_dir, path, 0, 0, path}) : std::nullopt;
     if (answer) return static_cast<int>(*answer);
     const int result = below_.open_dir(path, create, out);
-    if (result == 0) out = std::make_unique<HookedDir>(std::move(out), *this);
+    if (result == 0) out = std::make_unique<HookedDir>(std::move(out), path, *this);
     return result;
   }
 

@@ -34,7 +34,12 @@ std::string run_fault(std::uint64_t site, int error, bool sticky, bool& unnotice
 std::string run_full_disk();
 // A second opening for writing is refused, and disturbs nothing.
 std::string run_second_opener();
-// Each allocation of opening a store with records fails. Needs alloc_fail.cpp.
+// Each allocation of opening a store with records fails. Needs allocation_run.cpp.
 std::string run_memory_out(int& refused);
+// The same of a copy by the log itself and by anybody else, and of a salvage.
+std::string run_memory_out_copying(int& refused);
+std::string run_memory_out_salvaging(int& refused);
+// A full disk, and one that has room again, is told of though there is no memory for it.
+std::string run_memory_out_telling();
 
 }  // namespace warden::sim
