@@ -78,7 +78,7 @@ SegmentReader::Found SegmentReader::block(std::uint64_t offset, std::uint64_t nu
   }
   torn = true;
   image = at(offset, header.length);
-  if (image == nullptr) return error_ < 0 ? Found::failed : Found::nothing;
+  if (image == nullptr) return Found::failed;  // its length is within the file
   const bool holds = image_digest(image, header.length, seed) == header.digest;
   if (!holds && !planted(Plant::digest_unchecked)) return Found::nothing;
   torn = false;

@@ -158,7 +158,7 @@ Error Sifter::region(std::uint64_t begin, std::uint64_t end, std::uint64_t upto)
 bool Sifter::own_header(std::uint64_t offset, std::uint64_t end, BlockHeader& header) {
   const std::byte* page = reader_.at(offset, kPage);
   if (page == nullptr) {  // a file that ends within a page, or no memory
-    no_memory_ = no_memory_ || reader_.error() < 0;
+    if (reader_.error() < 0) no_memory_ = true;
     return false;
   }
   header = load<BlockHeader>(page);

@@ -213,6 +213,18 @@ TEST_F(BackupFaults, ABlockThatIsAnotherWhenItIsCopiedIsNot) {
   }
 }
 
+TEST_F(BackupFaults, DamageBesideAWriterIsBelievedTheThirdTime) {
+  fill(true);
+  store_->break_block("wal-1", kPage, [](BlockHeader& block) { ++block.wall; });
+  int looks = 0;
+  disk_->hook = [&](const Call& call) -> Answer {
+    looks += call.dir == kFrom && call.op == Op::open && call.name == "CURRENT" ? 1 : 0;
+    return call.dir == kFrom && call.op == Op::locked ? Answer(1) : Answer();
+  };
+  refused(Code::corrupt, "sim/wal-1: damaged");
+  EXPECT_EQ(looks, 3);
+}
+
 TEST_F(BackupFaults, WhoNeverFindsItInPlaceGivesUp) {
   fill(true);
   count_ = 0;

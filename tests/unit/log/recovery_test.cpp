@@ -107,29 +107,32 @@ class LogRecovery : public testing::Test {
 // -------------------------------------------------------------------- row A
 TEST_F(LogRecovery, EveryReadThatFailsIsAnErrorNeverAnEnd) {
   for (const bool closed : {false, true}) {
-    fill_large(closed);
-    for (const std::int64_t answer : {-EIO, -ENOMEM, 100}) {
-      int reads = 0;
-      for (int nth = 1;; ++nth) {
-        int count = 0;
-        disk_->hook = [&](const Call& call) -> Answer {
-          const bool hit = call.op == Op::read && number_in(call.name, "wal-") != 0;
-          return hit && ++count == nth ? Answer(answer) : std::nullopt;
-        };
-        const std::uint64_t before = store_->world.state_hash();
-        const Error error = open(Mode::read_only);
-        if (count < nth) break;
-        ++reads;
-        EXPECT_EQ(error.code, answer == -ENOMEM ? Code::no_memory : Code::io)
-            << "read " << nth << " answers " << answer << ": " << error.message;
-        EXPECT_NE(error.message.find("/wal-"), std::string::npos) << error.message;
-        EXPECT_EQ(store_->world.state_hash(), before);
+    for (const bool live : {false, true}) {  // as if beside a writer
+      fill_large(closed);
+      for (const std::int64_t answer : {-EIO, -ENOMEM, 100}) {
+        int reads = 0;
+        for (int nth = 1;; ++nth) {
+          int count = 0;
+          disk_->hook = [&](const Call& call) -> Answer {
+            if (live && call.op == Op::locked) return 1;
+            const bool hit = call.op == Op::read && number_in(call.name, "wal-") != 0;
+            return hit && ++count == nth ? Answer(answer) : std::nullopt;
+          };
+          const std::uint64_t before = store_->world.state_hash();
+          const Error error = open(Mode::read_only);
+          if (count < nth) break;
+          ++reads;
+          EXPECT_EQ(error.code, answer == -ENOMEM ? Code::no_memory : Code::io)
+              << "read " << nth << " answers " << answer << ": " << error.message;
+          EXPECT_NE(error.message.find("/wal-"), std::string::npos) << error.message;
+          EXPECT_EQ(store_->world.state_hash(), before);
+        }
+        EXPECT_GT(reads, 4);
       }
-      EXPECT_GT(reads, 4);
+      disk_->hook = nullptr;
+      EXPECT_EQ(open().code, Code::ok);
+      EXPECT_EQ(sink_.seen.size(), 5u);
     }
-    disk_->hook = nullptr;
-    EXPECT_EQ(open().code, Code::ok);
-    EXPECT_EQ(sink_.seen.size(), 5u);
   }
 }
 
@@ -227,6 +230,64 @@ TEST_F(LogRecovery, BlocksOfAnotherEpochNeitherContinueTheLogNorProveAnything) {
     ASSERT_EQ(open().code, Code::ok);
     EXPECT_EQ(sink_.seen.size(), 3u);
     EXPECT_FALSE(log_->recovery().torn) << "a former life of the file";
+  }
+}
+
+TEST_F(LogRecovery, AWholeBlockThatDoesNotContinueTheChainIsCutWithTheTail) {
+  using Change = void (*)(BlockHeader&, RecordHead&);
+  const Change changes[] = {[](BlockHeader& header, RecordHead&) { header.first += 4; },
+                            [](BlockHeader& header, RecordHead&) { header.previous.low ^= 1; }};
+  for (const Change change : changes) {
+    fill_one(false);
+    const std::uint64_t last = store_->blocks("wal-1").rbegin()->first;
+    store_->change_block("wal-1", change, last);
+    // A reader beside a writer does not judge where it ends.
+    disk_->hook = [](const Call& call) { return call.op == Op::locked ? Answer(1) : Answer(); };
+    ASSERT_EQ(open(Mode::read_only).code, Code::ok);
+    EXPECT_FALSE(log_->recovery().torn);
+    disk_->hook = nullptr;
+    ASSERT_EQ(open().code, Code::ok);
+    EXPECT_EQ(sink_.seen.size(), 3u);
+    EXPECT_TRUE(log_->recovery().torn);
+    EXPECT_EQ(log_->recovery().torn_offset, last);
+    EXPECT_EQ(log_->recovery().torn_blocks, 0u) << "at the cut, not past it";
+  }
+}
+
+TEST_F(LogRecovery, ASegmentThatWasBegunWithoutABlockOfWorthIsGivenUp) {
+  BlockHeader begun;
+  begun.segment = 3;
+  begun.epoch = 1;
+  begun.offset = kPage;
+  begun.length = 2 * kPage;
+  const auto begin_third = [&](bool header, bool block) {
+    std::string& image = store_->world.now().at("wal-3")->seen;
+    if (header) image[5] = 'x';
+    if (block) std::memcpy(image.data() + kPage, &begun, sizeof begun);
+    store_->world.now().at("wal-3")->durable = image;
+  };
+  for (const bool torn_before : {false, true}) {
+    for (const bool header : {false, true}) {
+      for (const bool block : {false, true}) {
+        fill(false);
+        const std::uint64_t last = store_->blocks("wal-2").rbegin()->first;  // a beacon
+        if (torn_before) {
+          store_->break_block("wal-2", last, [](BlockHeader& head) { ++head.wall; });
+        }
+        begin_third(header, block);
+        ASSERT_EQ(open().code, Code::ok);
+        const RecoveryReport& report = log_->recovery();
+        EXPECT_EQ(report.torn, torn_before || block);
+        if (torn_before) {
+          EXPECT_EQ(report.torn_file, "wal-2") << "the first one counts";
+        } else if (block) {
+          EXPECT_EQ(report.torn_file, "wal-3");
+          EXPECT_EQ(report.torn_bytes, 3u * kPage);
+        }
+        // Used again only if nothing was written there.
+        EXPECT_EQ(store_->world.now().count("wal-3"), header || block ? 0u : 1u);
+      }
+    }
   }
 }
 

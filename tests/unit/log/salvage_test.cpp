@@ -91,8 +91,8 @@ TEST_F(LogSalvage, AnErrorOfTheSinkEndsItWhereverItComes) {
     std::size_t left;
   };
   live(2, true);
-  // So that a damaged block is among them; and one whose header is elsewhere than said.
-  flip("wal-1", long_block("wal-1") + 60);
+  // So that records in damaged blocks are among them.
+  damage_two("wal-1");
   for (std::size_t at = 0; at <= truth_.size(); ++at) {
     Salvager salvager;
     ASSERT_FALSE(salvager.open(*disk_, "sim"));
@@ -226,9 +226,7 @@ TEST_F(LogSalvage, OfRandomDamageIsTrueOrListed) {
 }
 
 TEST_F(LogSalvage, ATornTailThatNothingProvesIsToldApart) {
-  store_ = std::make_unique<World>(5);
-  below_ = sim::make_sim_disk(store_->world, store_->clock);
-  disk_ = std::make_unique<sim::HookedDisk>(*below_);
+  create(5);
   ASSERT_EQ(store_->model.open(), "");
   for (int i = 0; i < 5; ++i) commit();
   store_->model.drop();  // before its beacon

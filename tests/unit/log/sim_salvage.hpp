@@ -28,9 +28,7 @@ class LogSalvage : public testing::Test {
 
   // Blocks of one to four pages, with records of every size, in `segments` segments.
   void live(int segments, bool closed, std::uint64_t seed = 3) {
-    store_ = std::make_unique<World>(seed);
-    below_ = sim::make_sim_disk(store_->world, store_->clock);
-    disk_ = std::make_unique<sim::HookedDisk>(*below_);
+    create(seed);
     ASSERT_EQ(store_->model.open(), "");
     bool alive = true;
     while (store_->model.log().stats().segments < static_cast<std::uint64_t>(segments)) commit();
@@ -43,6 +41,29 @@ class LogSalvage : public testing::Test {
       store_->model.drop();
     }
     power_on();
+  }
+  // One segment larger than what is read of it at a time, with blocks that are too.
+  void live_large() {
+    create(3);
+    Options& options = store_->model.options();
+    options.segment_bytes = options.first_segment_bytes = 8u << 20;
+    options.buffer_bytes = 8u << 20;
+    bool alive = true;
+    ASSERT_EQ(store_->model.open(), "");
+    for (const std::size_t size : {300'000, 1'100'000, 200'000, 900'000, 100, 100}) {
+      ASSERT_EQ(store_->model.append(size, alive), "");
+      if (size > 100) {
+        ASSERT_EQ(store_->model.sync(alive), "");
+      }
+    }
+    ASSERT_EQ(store_->model.sync(alive), "");
+    ASSERT_EQ(store_->model.close_cleanly(), "");
+    power_on();
+  }
+  void create(std::uint64_t seed) {
+    store_ = std::make_unique<World>(seed);
+    below_ = sim::make_sim_disk(store_->world, store_->clock);
+    disk_ = std::make_unique<sim::HookedDisk>(*below_);
   }
   void commit() {
     bool alive = true;
@@ -63,7 +84,7 @@ class LogSalvage : public testing::Test {
     const Error error = Log::open(*below_, "sim", options, sink, log);
     ASSERT_EQ(error.code, Code::ok) << error.message;
     truth_ = sink.seen;
-    ASSERT_GT(truth_.size(), 10u);
+    ASSERT_GT(truth_.size(), 5u);
   }
 
   Salvaged salvage() {
@@ -160,6 +181,23 @@ class LogSalvage : public testing::Test {
     return i < out.report.notes.size() ? out.report.notes[i] : std::string();
   }
 
+  // Two blocks in a row, the second of several records; by their offsets.
+  std::pair<std::uint64_t, std::uint64_t> two_blocks(const std::string& name) {
+    const auto all = blocks(name);
+    for (auto at = std::next(all.begin()); std::next(at) != all.end(); ++at) {
+      const auto& after = *std::next(at);
+      if (at->second.count > 1 && after.second.count > 2) return {at->first, after.first};
+    }
+    ADD_FAILURE() << "none in " << name;
+    return {kPage, kPage};
+  }
+  // Both damaged, and the first says wrongly where the second begins.
+  void damage_two(const std::string& name) {
+    const auto [first, second] = two_blocks(name);
+    store_->break_block(name, first, [](BlockHeader& header) { header.end -= 4; });
+    flip(name, first + kBlockHeaderBytes + 10);
+    flip(name, second + kBlockHeaderBytes + 10);
+  }
   // Answers so whenever that is called, of that file if it is named.
   void answers(Op op, const std::string& name, std::int64_t result) {
     disk_->hook = [=](const Call& call) -> Answer {
