@@ -81,7 +81,8 @@ class Copier {
     out_.segments = made.segments.size();
     int result = to_.sync();
     if (result == 0) result = write_manifest(to_, made);
-    return result < 0 ? io_error(to_path_, "", "write a manifest", result) : Error{};
+    if (result < 0) return io_error(to_path_, "", "write a manifest", result);
+    return {};
   }
 
   Lsn end() const {
@@ -323,7 +324,8 @@ Error Log::backup(io::Disk& disk, const std::string& to, const BackupWatch& watc
       if (closing_.load(std::memory_order_acquire)) {
         return make_error(Code::store_closed, path_ + ": closed while it was copied");
       }
-      return watch ? watch(bytes) : Error{};
+      if (watch) return watch(bytes);
+      return Error{};
     };
     Error error = copy_snapshot(*dir_, path_, snapshot, *dir, to, passed, watched, out);
     committer_->pin(Committer::kUnpinned);

@@ -282,8 +282,9 @@ void Log::room_changed(const char* what, int error) noexcept {
   buffer_.wake_takers();
   if (!on_room_) return;
   try {
-    on_room_(error == 0 ? Error{Code::ok, path_ + ": there is room again", 0, 0, 0}
-                        : make_error(Code::no_space, no_room_text(path_, what, error)));
+    std::string text = path_ + ": there is room again";
+    if (error != 0) text = no_room_text(path_, what, error);
+    on_room_(make_error(error == 0 ? Code::ok : Code::no_space, std::move(text)));
   } catch (const std::bad_alloc&) {
     on_room_(Error{error == 0 ? Code::ok : Code::no_space, {}, 0, 0, 0});
   }

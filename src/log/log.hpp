@@ -221,7 +221,7 @@ class Log {
   io::Queue& queue() noexcept { return *queue_; }
 
  private:
-  Log(std::string path, const Options& options);
+  Log(const std::string& path, const Options& options);
   Error open_dir(io::Disk& disk);
   Error lock();
   Error open_existing(ReplaySink& sink, Recovered& recovered);

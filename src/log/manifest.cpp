@@ -90,7 +90,8 @@ Error read_current(io::Dir& dir, const std::string& path, std::string& name) {
   if (got < 0) return io_error(path, "CURRENT", "read it", got);
   const std::string content(text, static_cast<std::size_t>(got));
   name = content.substr(0, content.find(' '));
-  if (number_in(name, "MANIFEST-") == 0 || content != current_text(name)) {
+  const std::string expected = current_text(name);
+  if (number_in(name, "MANIFEST-") == 0 || content != expected) {
     return damage(path, "CURRENT", 0, "expected the name of a manifest and its checksum");
   }
   return {};

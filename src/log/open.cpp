@@ -43,8 +43,8 @@ bool ours(const std::string& name) {
 
 }  // namespace
 
-Log::Log(std::string path, const Options& options)
-    : path_(std::move(path)), options_(options), generation_(io::fork_generation()) {}
+Log::Log(const std::string& path, const Options& options)
+    : path_(path), options_(options), generation_(io::fork_generation()) {}
 
 Error Log::open(io::Disk& disk, const std::string& path, const Options& options, ReplaySink& sink,
                 std::unique_ptr<Log>& out) {
@@ -104,10 +104,9 @@ Error Log::lock() {
   }
   if (locked == 0 || planted(Plant::lock_ignored)) return {};
   if (locked != -EWOULDBLOCK) return io_error(path_, "LOCK", "lock it", locked);
-  return make_error(Code::held,
-                    path_ + ": held open for writing by " +
-                        (holder > 0 ? std::string("process ").append(std::to_string(holder))
-                                    : std::string("another process")));
+  std::string who = "another process";
+  if (holder > 0) who = "process " + std::to_string(holder);
+  return make_error(Code::held, path_ + ": held open for writing by " + who);
 }
 
 // Before LOCK is made: a directory of somebody else's is left as it is.

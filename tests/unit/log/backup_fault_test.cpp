@@ -187,8 +187,14 @@ TEST_F(BackupFaults, WhatIsGoneOrAnotherWhenItIsCopiedIsLookedForAgain) {
   at(kFrom, Op::open, "wal-1", kCopy, {}, [&] { store_->world.now()["wal-1"]->seen[100] ^= 1; });
   refused(Code::corrupt, "wal-1");  // and stays so
   fill(false);
-  at(kFrom, Op::open, "wal-1", kCopy, -ENOENT);  // when it is flushed
+  at(kFrom, Op::open, "wal-2", kCopy, -ENOENT);  // when it is flushed
   copied();
+  EXPECT_GT(count_, kCopy);
+  // What was copied before stays.
+  fill(true);
+  at(kFrom, Op::open, "wal-2", kCopy, -ENOENT);
+  copied();
+  EXPECT_EQ(count_, 2 * kCopy);
 }
 
 TEST_F(BackupFaults, ABlockThatIsAnotherWhenItIsCopiedIsNot) {

@@ -220,12 +220,18 @@ TEST_F(LogCalls, AFailureIsToldOnceAndWhyItIs) {
     log->on_failure([&](const Error&) { ++told; });
     full_ = true;
     const Lsn lsn = put(*log, "never");
+    Credit before;
+    ASSERT_EQ(log->reserve(1, 1, ReserveFlags::none, before), Code::ok);
+    const Claim late = log->claim(before, 1);
+    log->release(before);
     EXPECT_EQ(log->wait_durable(lsn, kNever), Code::outcome_unknown);
     EXPECT_TRUE(log->failed());
     EXPECT_EQ(log->stats().failure.code, Code::io);
     EXPECT_NE(log->why(Code::io).find("cannot flush a segment"), std::string::npos);
     Credit credit;
     EXPECT_EQ(log->reserve(1, 1, ReserveFlags::none, credit), Code::io);
+    log->abandon(late);  // published, but nothing becomes durable any more
+    EXPECT_EQ(log->wait_durable(late.lsn, kNever), Code::outcome_unknown);
     EXPECT_EQ(log->close(kSecond), Code::outcome_unknown);
     EXPECT_EQ(told, 1);
     log.reset();

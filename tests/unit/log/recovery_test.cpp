@@ -254,6 +254,21 @@ TEST_F(LogRecovery, AWholeBlockThatDoesNotContinueTheChainIsCutWithTheTail) {
   }
 }
 
+TEST_F(LogRecovery, AWholeBlockPastTheHoleIsGivenUpIfItProvesNothing) {
+  fill_one(false);
+  const auto all = store_->blocks("wal-1");
+  const std::uint64_t last = all.rbegin()->first;
+  store_->change_block(
+      "wal-1", [](BlockHeader& header, RecordHead&) { header.synced = 0; }, last);
+  store_->break_block("wal-1", std::next(all.rbegin())->first,
+                      [](BlockHeader& header) { ++header.wall; });
+  ASSERT_EQ(open().code, Code::ok);
+  EXPECT_EQ(sink_.seen.size(), 2u);
+  EXPECT_TRUE(log_->recovery().torn);
+  EXPECT_EQ(log_->recovery().torn_blocks, 1u);
+  EXPECT_EQ(log_->recovery().torn_bytes, 2u * kPage);
+}
+
 TEST_F(LogRecovery, ASegmentThatWasBegunWithoutABlockOfWorthIsGivenUp) {
   BlockHeader begun;
   begun.segment = 3;
