@@ -50,30 +50,35 @@ Error Log::open(io::Disk& disk, const std::string& path, const Options& options,
                 std::unique_ptr<Log>& out) {
   out.reset();
   try {
-    if (Error error = check_options(options)) return error;
-    std::unique_ptr<Log> log(new Log(path, options));
-    if (Error error = log->open_dir(disk)) return error;
-    if (options.mode == Mode::write) {
-      if (Error error = log->check_owner()) return error;
-      if (Error error = log->lock()) return error;
-    }
-    Recovered recovered;
-    if (Error error = log->open_existing(sink, recovered)) return error;
-    log->report_ = recovered.report;
-    log->recovered_end_ = recovered.end;
-    log->uuid_ = recovered.manifest.uuid;
-    log->ends_ = recovered.manifest.ends;
-    log->epoch_ = recovered.manifest.epoch;
-    if (options.mode == Mode::write) {
-      if (Error error = log->start(recovered)) return error;
-    }
-    out = std::move(log);
-    return {};
+    return open_or_throw(disk, path, options, sink, out);
   } catch (const std::bad_alloc&) {
     return Error{Code::no_memory, "out of memory", 0, 0, 0};
   } catch (const std::system_error&) {
     return Error{Code::no_memory, "the scribe thread could not be started", 0, 0, 0};
   }
+}
+
+Error Log::open_or_throw(io::Disk& disk, const std::string& path, const Options& options,
+                         ReplaySink& sink, std::unique_ptr<Log>& out) {
+  if (Error error = check_options(options)) return error;
+  std::unique_ptr<Log> log(new Log(path, options));
+  if (Error error = log->open_dir(disk)) return error;
+  if (options.mode == Mode::write) {
+    if (Error error = log->check_owner()) return error;
+    if (Error error = log->lock()) return error;
+  }
+  Recovered recovered;
+  if (Error error = log->open_existing(sink, recovered)) return error;
+  log->report_ = recovered.report;
+  log->recovered_end_ = recovered.end;
+  log->uuid_ = recovered.manifest.uuid;
+  log->ends_ = recovered.manifest.ends;
+  log->epoch_ = recovered.manifest.epoch;
+  if (options.mode == Mode::write) {
+    if (Error error = log->start(recovered)) return error;
+  }
+  out = std::move(log);
+  return {};
 }
 
 Error Log::open_dir(io::Disk& disk) {
