@@ -8,7 +8,8 @@ An entry of the list: `file | text | reason`, the file * for all. It excuses the
 and lines of every source line of that file that contains the text; one that excuses
 nothing is an error, so the list cannot outlive the code. Where the reason speaks of
 chance the line may be covered by chance too: then it need only be there. With --strict
-it is an error if anything else is uncovered, but in the files named after it. Throws are not branches here, nor is what the compiler
+it is an error if anything else is uncovered, but in the files named after it.
+Throws are not branches here, nor is what the compiler
 adds for destructors (gcovr's --exclude-throw-branches, --exclude-unreachable-branches).
 """
 
