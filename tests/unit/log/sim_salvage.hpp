@@ -46,7 +46,7 @@ class LogSalvage : public testing::Test {
   void live_large() {
     create(3);
     Options& options = store_->model.options();
-    options.segment_bytes = options.first_segment_bytes = 8u << 20;
+    options.segment_bytes = options.first_segment_bytes = 4u << 20;
     options.buffer_bytes = 8u << 20;
     bool alive = true;
     ASSERT_EQ(store_->model.open(), "");
