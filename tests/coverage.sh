@@ -14,7 +14,8 @@ set -eu
 cd "$(dirname "$0")/.."
 build=build/coverage
 tests='log_test log_edges_test log_refusal_test log_sector_test log_golden_test log_kill_test
-  log_sim_test  log_clean_test log_power_test log_fault_test log_mutation_test io_test
+  log_sim_test log_clean_test log_power_test log_fault_test log_mutation_test io_test
+  log_backup_test log_backup_power_test log_salvage_test log_recovery_test log_calls_test
   log_committer_test'
 
 tests/setup.sh run test coverage
@@ -29,7 +30,7 @@ done
 if [ -n "$run" ]; then
   cmake -S . -B $build -G Ninja -DCMAKE_BUILD_TYPE=Debug -DWARDEN_TESTS=ON -DWARDEN_BENCH=OFF \
     -DWARDEN_CLI=OFF -DCMAKE_CXX_FLAGS='--coverage -fprofile-update=atomic' \
-    -DCMAKE_C_FLAGS=--coverage >/dev/null
+    -DCMAKE_C_FLAGS=--coverage -DCMAKE_EXE_LINKER_FLAGS=-Wl,-u,__gcov_dump >/dev/null
   # Counters of another build of a file do not fit: ninja rebuilds it, gcov refuses them.
   find $build -name '*.gcda' -delete
   # shellcheck disable=SC2086

@@ -81,7 +81,8 @@ class Copier {
     out_.segments = made.segments.size();
     int result = to_.sync();
     if (result == 0) result = write_manifest(to_, made);
-    return result < 0 ? io_error(to_path_, "", "write a manifest", result) : Error{};
+    if (result < 0) return io_error(to_path_, "", "write a manifest", result);
+    return {};
   }
 
   Lsn end() const {
@@ -103,6 +104,8 @@ class Copier {
     moved = opened == -ENOENT;
     if (moved) return {};
     if (opened < 0) return io_error(path_, name, "open it", opened);
+    moved = reader_.size() < entry.size;
+    if (moved) return {};
     const std::byte* page = reader_.at(0, kPage);
     if (page == nullptr) return read_failed(name);
     const auto header = load<SegmentHeader>(page);
@@ -178,7 +181,7 @@ class Copier {
   }
 
   Error read_failed(const std::string& name) {
-    return io_error(path_, name, "read it", reader_.error() == 0 ? -EIO : reader_.error());
+    return io_error(path_, name, "read it", reader_.error());
   }
 
   io::Dir& from_;
@@ -321,7 +324,8 @@ Error Log::backup(io::Disk& disk, const std::string& to, const BackupWatch& watc
       if (closing_.load(std::memory_order_acquire)) {
         return make_error(Code::store_closed, path_ + ": closed while it was copied");
       }
-      return watch ? watch(bytes) : Error{};
+      if (watch) return watch(bytes);
+      return Error{};
     };
     Error error = copy_snapshot(*dir_, path_, snapshot, *dir, to, passed, watched, out);
     committer_->pin(Committer::kUnpinned);

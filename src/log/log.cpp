@@ -282,8 +282,9 @@ void Log::room_changed(const char* what, int error) noexcept {
   buffer_.wake_takers();
   if (!on_room_) return;
   try {
-    on_room_(error == 0 ? Error{Code::ok, path_ + ": there is room again", 0, 0, 0}
-                        : make_error(Code::no_space, no_room_text(path_, what, error)));
+    std::string text = path_ + ": there is room again";
+    if (error != 0) text = no_room_text(path_, what, error);
+    on_room_(make_error(error == 0 ? Code::ok : Code::no_space, std::move(text)));
   } catch (const std::bad_alloc&) {
     on_room_(Error{error == 0 ? Code::ok : Code::no_space, {}, 0, 0, 0});
   }
@@ -329,22 +330,18 @@ void Log::sleep(bool committing) noexcept {
 void Log::scribe() noexcept {
   queue_->attach();
   for (;;) {
+    bool stopping = false;
     role_.lock();
     // Holds the role as long as a block or flush is in flight.
     for (;;) {
-      const bool stopping = stop_.load(std::memory_order_acquire);
+      stopping = stop_.load(std::memory_order_acquire);
       if (committer_->turn(stopping)) continue;
       if (!committer_->committing() && !(stopping && committer_->in_flight())) break;
       sleep(true);
     }
-    const bool more = committer_->pending() && !committer_->blocked() && !committer_->failed();
-    const bool in_flight = committer_->in_flight();
     role_.unlock();
-    if (stop_.load(std::memory_order_acquire)) {
-      if (!more && !in_flight) return;
-      continue;
-    }
-    if (!more) sleep(false);
+    if (stopping) return;
+    sleep(false);
   }
 }
 
@@ -360,7 +357,7 @@ LogStats Log::stats() const {
   if (!committer_) return out;
   const auto& counters = committer_->counters();
   constexpr auto relaxed = std::memory_order_relaxed;
-  out.backend = queue_ ? queue_->name() : "";
+  out.backend = queue_->name();
   out.note = note_;
   out.blocks = counters.blocks.load(relaxed);
   out.records = counters.records.load(relaxed);

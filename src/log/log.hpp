@@ -221,7 +221,9 @@ class Log {
   io::Queue& queue() noexcept { return *queue_; }
 
  private:
-  Log(std::string path, const Options& options);
+  Log(const std::string& path, const Options& options);
+  static Error open_or_throw(io::Disk& disk, const std::string& path, const Options& options,
+                             ReplaySink& sink, std::unique_ptr<Log>& out);
   Error open_dir(io::Disk& disk);
   Error lock();
   Error open_existing(ReplaySink& sink, Recovered& recovered);

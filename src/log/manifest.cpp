@@ -17,7 +17,7 @@ namespace {
 constexpr int kTries = 100;
 constexpr std::uint64_t kManifestLimit = 64u << 20;
 
-int write_whole(io::File& file, const void* data, std::size_t size, bool sync) {
+int write_whole(io::File& file, const void* data, std::size_t size) {
   std::size_t done = 0;
   int tries = 0;
   while (done < size) {
@@ -27,14 +27,15 @@ int write_whole(io::File& file, const void* data, std::size_t size, bool sync) {
     if (put == 0) return -EIO;
     done += static_cast<std::size_t>(put);
   }
-  return sync ? file.sync_data() : 0;
+  return 0;
 }
 
-int write_small(io::Dir& dir, const std::string& name, const void* data, std::size_t size,
-                bool sync = true) {
+int write_small(io::Dir& dir, const std::string& name, const void* data, std::size_t size) {
   std::unique_ptr<io::File> file;
-  const int opened = dir.open(name.c_str(), io::Open::small, file);
-  return opened < 0 ? opened : write_whole(*file, data, size, sync);
+  int result = dir.open(name.c_str(), io::Open::small, file);
+  if (result == 0) result = write_whole(*file, data, size);
+  if (planted(Plant::current_not_flushed) && name == "CURRENT.tmp") return result;
+  return result == 0 ? file->sync_data() : result;
 }
 
 std::vector<std::byte> encode(const Manifest& manifest) {
@@ -89,7 +90,8 @@ Error read_current(io::Dir& dir, const std::string& path, std::string& name) {
   if (got < 0) return io_error(path, "CURRENT", "read it", got);
   const std::string content(text, static_cast<std::size_t>(got));
   name = content.substr(0, content.find(' '));
-  if (number_in(name, "MANIFEST-") == 0 || content != current_text(name)) {
+  const std::string expected = current_text(name);
+  if (number_in(name, "MANIFEST-") == 0 || content != expected) {
     return damage(path, "CURRENT", 0, "expected the name of a manifest and its checksum");
   }
   return {};
@@ -212,9 +214,7 @@ int write_manifest(io::Dir& dir, Manifest& manifest) {
   const bool entries = !planted(Plant::no_directory_sync);
   if (result == 0 && entries) result = dir.sync();
   const std::string text = current_text(name);
-  if (result == 0)
-    result = write_small(dir, "CURRENT.tmp", text.data(), text.size(),
-                         !planted(Plant::current_not_flushed));
+  if (result == 0) result = write_small(dir, "CURRENT.tmp", text.data(), text.size());
   if (result == 0) result = dir.rename("CURRENT.tmp", "CURRENT");
   if (result == 0 && entries) result = dir.sync();
   if (result != 0) return result;

@@ -43,37 +43,42 @@ bool ours(const std::string& name) {
 
 }  // namespace
 
-Log::Log(std::string path, const Options& options)
-    : path_(std::move(path)), options_(options), generation_(io::fork_generation()) {}
+Log::Log(const std::string& path, const Options& options)
+    : path_(path), options_(options), generation_(io::fork_generation()) {}
 
 Error Log::open(io::Disk& disk, const std::string& path, const Options& options, ReplaySink& sink,
                 std::unique_ptr<Log>& out) {
   out.reset();
   try {
-    if (Error error = check_options(options)) return error;
-    std::unique_ptr<Log> log(new Log(path, options));
-    if (Error error = log->open_dir(disk)) return error;
-    if (options.mode == Mode::write) {
-      if (Error error = log->check_owner()) return error;
-      if (Error error = log->lock()) return error;
-    }
-    Recovered recovered;
-    if (Error error = log->open_existing(sink, recovered)) return error;
-    log->report_ = recovered.report;
-    log->recovered_end_ = recovered.end;
-    log->uuid_ = recovered.manifest.uuid;
-    log->ends_ = recovered.manifest.ends;
-    log->epoch_ = recovered.manifest.epoch;
-    if (options.mode == Mode::write) {
-      if (Error error = log->start(recovered)) return error;
-    }
-    out = std::move(log);
-    return {};
+    return open_or_throw(disk, path, options, sink, out);
   } catch (const std::bad_alloc&) {
     return Error{Code::no_memory, "out of memory", 0, 0, 0};
   } catch (const std::system_error&) {
     return Error{Code::no_memory, "the scribe thread could not be started", 0, 0, 0};
   }
+}
+
+Error Log::open_or_throw(io::Disk& disk, const std::string& path, const Options& options,
+                         ReplaySink& sink, std::unique_ptr<Log>& out) {
+  if (Error error = check_options(options)) return error;
+  std::unique_ptr<Log> log(new Log(path, options));
+  if (Error error = log->open_dir(disk)) return error;
+  if (options.mode == Mode::write) {
+    if (Error error = log->check_owner()) return error;
+    if (Error error = log->lock()) return error;
+  }
+  Recovered recovered;
+  if (Error error = log->open_existing(sink, recovered)) return error;
+  log->report_ = recovered.report;
+  log->recovered_end_ = recovered.end;
+  log->uuid_ = recovered.manifest.uuid;
+  log->ends_ = recovered.manifest.ends;
+  log->epoch_ = recovered.manifest.epoch;
+  if (options.mode == Mode::write) {
+    if (Error error = log->start(recovered)) return error;
+  }
+  out = std::move(log);
+  return {};
 }
 
 Error Log::open_dir(io::Disk& disk) {
@@ -104,10 +109,9 @@ Error Log::lock() {
   }
   if (locked == 0 || planted(Plant::lock_ignored)) return {};
   if (locked != -EWOULDBLOCK) return io_error(path_, "LOCK", "lock it", locked);
-  return make_error(Code::held,
-                    path_ + ": held open for writing by " +
-                        (holder > 0 ? std::string("process ").append(std::to_string(holder))
-                                    : std::string("another process")));
+  std::string who = "another process";
+  if (holder > 0) who = "process " + std::to_string(holder);
+  return make_error(Code::held, path_ + ": held open for writing by " + who);
 }
 
 // Before LOCK is made: a directory of somebody else's is left as it is.
@@ -249,7 +253,7 @@ Code Log::close(Nanos drain) noexcept {
     asleep_.store(0, std::memory_order_seq_cst);
     queue_->wake();
     scribe_.join();
-  } else if (options_.manual) {
+  } else {  // manual
     while (committer_->turn(true) || committer_->in_flight()) queue_->wait(kMilli);
   }
   stopped_.store(true, std::memory_order_release);

@@ -41,12 +41,7 @@ class Recoverer {
     if (Error error = read_manifest(dir_, path_, out_.manifest)) return error;
     sink_.begin(out_.manifest.uuid);
     out_.report.clean = out_.manifest.clean;
-    if (Error error = out_.manifest.catalog.for_each(
-            [this](RecordType type, std::uint64_t incarnation, std::span<const std::byte> content) {
-              return sink_.apply(Lsn::none, type, incarnation, content);
-            })) {
-      return error;
-    }
+    if (Error error = hand_on(out_.manifest.catalog, sink_)) return error;
     if (Error error = read_headers()) return error;
     if (Error error = check_unlisted()) return error;
     if (Error error = sort_segments()) return error;
@@ -86,16 +81,19 @@ class Recoverer {
     return {};
   }
 
-  Error read_header(Segment& segment) {
+  Error open_segment(const Segment& segment, const char* if_not_there) {
     const std::string name = segment_name(segment.entry.number);
     const int opened = reader_.open(dir_, segment.entry.number);
-    if (opened == -ENOENT) return damage(path_, name, 0, "the file is missing");  // B
-    if (opened < 0) return io_error(path_, name, "open it", opened);              // A
-    if (reader_.size() < segment.entry.size) {                                    // B
-      return damage(
-          path_, name, reader_.size(),
-          "the file ends here; expected " + std::to_string(segment.entry.size) + " bytes");
-    }
+    if (opened == -ENOENT) return damage(path_, name, 0, if_not_there);  // B
+    if (opened < 0) return io_error(path_, name, "open it", opened);     // A
+    if (reader_.size() >= segment.entry.size) return {};
+    return damage(path_, name, reader_.size(),  // B
+                  "the file ends here; expected " + std::to_string(segment.entry.size) + " bytes");
+  }
+
+  Error read_header(Segment& segment) {
+    const std::string name = segment_name(segment.entry.number);
+    if (Error error = open_segment(segment, "the file is missing")) return error;
     const std::byte* page = reader_.at(0, kPage);
     if (page == nullptr && planted(Plant::header_error_is_unused)) return {};
     if (page == nullptr) return read_failed(name);  // A
@@ -140,8 +138,11 @@ class Recoverer {
     for (const std::string& name : names) {
       const std::uint64_t number = number_in(name, "wal-");
       if (number < out_.manifest.next_number) continue;
-      if (reader_.open(dir_, number) < 0) continue;
+      const int opened = reader_.open(dir_, number);
+      if (opened == -ENOENT) continue;
+      if (opened < 0) return io_error(path_, name, "open it", opened);  // A
       const std::byte* page = reader_.at(0, kPage);
+      if (page == nullptr && reader_.error() < 0) return read_failed(name);  // A
       if (page == nullptr) continue;
       const auto header = load<SegmentHeader>(page);
       if (header.magic == kSegmentMagic && header.uuid == out_.manifest.uuid &&
@@ -200,12 +201,11 @@ class Recoverer {
   Error read_segment(std::size_t i) {
     Segment& segment = used_[i];
     const std::string name = segment_name(segment.entry.number);
-    const int opened = reader_.open(dir_, segment.entry.number);
     // It was there when its header was read: freed since, if a writer is at work.
-    if (opened == -ENOENT) return damage(path_, name, 0, "the file is gone");  // B
-    if (opened < 0) return io_error(path_, name, "open it", opened);
-    if (hurried_)
+    if (Error error = open_segment(segment, "the file is gone")) return error;
+    if (hurried_) {
       reader_.file().will_read(0, segment.sealed ? segment.entry.offset : segment.entry.size);
+    }
     const bool last = i + 1 == used_.size();
     if (!segment.sealed && !last) seal_by_successor(segment, used_[i + 1]);
     Place place;
@@ -367,9 +367,7 @@ class Recoverer {
     for (const Segment& segment : unused_) {
       const std::string name = segment_name(segment.entry.number);
       if (live_) break;  // the writer may be beginning it right now
-      const int opened = reader_.open(dir_, segment.entry.number);
-      if (opened == -ENOENT) return damage(path_, name, 0, "the file is gone");  // B
-      if (opened < 0) return io_error(path_, name, "open it", opened);
+      if (Error error = open_segment(segment, "the file is gone")) return error;
       Place place;
       place.lsn = base;
       TailScan tail;
@@ -394,7 +392,6 @@ class Recoverer {
   }
 
   Error read_failed(const std::string& name) {
-    if (reader_.error() == 0) return io_error(path_, name, "read it", -EIO);
     return io_error(path_, name, "read it", reader_.error());
   }
 
@@ -413,6 +410,14 @@ class Recoverer {
 };
 
 }  // namespace
+
+Error hand_on(const Catalog& catalog, ReplaySink& sink) {
+  const auto apply = [&sink](RecordType type, std::uint64_t incarnation,
+                             std::span<const std::byte> content) {
+    return sink.apply(Lsn::none, type, incarnation, content);
+  };
+  return catalog.for_each(apply);
+}
 
 Error recover(io::Dir& dir, const std::string& path, bool live, ReplaySink& sink, Recovered& out) {
   // Beside a writer a file may change, or go, between two looks at it. What is really

@@ -75,6 +75,9 @@ struct Recovered {
 // live: a writer may be at work; only what it is known to have flushed is applied.
 Error recover(io::Dir& dir, const std::string& path, bool live, ReplaySink& sink, Recovered& out);
 
+// The records of a catalog, under LSN none.
+Error hand_on(const Catalog& catalog, ReplaySink& sink);
+
 // One sealed segment, for the cleaner: its records in order, all checks as above.
 Error read_segment(io::Dir& dir, const std::string& path, const Uuid& uuid,
                    const SegmentEntry& entry, ReplaySink& sink);

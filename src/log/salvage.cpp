@@ -68,7 +68,7 @@ Error Salvager::find_manifest() {
     if (number <= best) continue;
     Manifest one;
     const Error error = read_manifest_file(*dir_, path_, name, one);
-    if (error.code == Code::newer_format) return error;
+    if (error.code == Code::newer_format || error.code == Code::no_memory) return error;
     if (error) continue;
     best = number;
     manifest_ = one;
@@ -78,10 +78,12 @@ Error Salvager::find_manifest() {
     return make_error(Code::not_a_store, path_ + ": not a Warden store: it holds no segment");
   }
   report_.notes.push_back(current.message);
-  report_.notes.push_back(
-      manifest_good_ ? manifest_name(best) + ", the newest whole manifest, was taken instead"
-                     : std::string("no manifest is whole: the segments tell what there was, and "
-                                   "one that is missing altogether cannot be told"));
+  report_.notes.emplace_back(
+      "no manifest is whole: the segments tell what there was, and one that is missing "
+      "altogether cannot be told");
+  if (manifest_good_) {
+    report_.notes.back() = manifest_name(best) + ", the newest whole manifest, was taken instead";
+  }
   return {};
 }
 
@@ -123,7 +125,9 @@ Error Salvager::judge_header(Extent& extent) {
   if (opened < 0) return io_error(path_, name, "open it", opened);
   extent.there = true;
   std::vector<std::byte> page(kPage);
-  if (file->read(page.data(), kPage, 0) != kPage) return {};
+  const auto got = file->read(page.data(), kPage, 0);
+  if (got == -ENOMEM) return io_error(path_, name, "read it", got);
+  if (got != kPage) return {};
   extent.header = load<SegmentHeader>(page.data());
   const bool whole = extent.header.magic == kSegmentMagic &&
                      image_digest(page.data(), kPage, kSegmentMagic) == extent.header.digest;
@@ -176,19 +180,16 @@ Error Salvager::read(ReplaySink& sink) {
   try {
     report_.clear_reading();
     sink.begin(report_.uuid);
-    if (Error error = manifest_.catalog.for_each(
-            [&](RecordType type, std::uint64_t incarnation, std::span<const std::byte> content) {
-              return sink.apply(Lsn::none, type, incarnation, content);
-            })) {
-      return error;
-    }
+    if (Error error = hand_on(manifest_.catalog, sink)) return error;
     Sifter sifter(report_, sink);
     std::uint64_t next = 0;
-    const SegmentHeader* first = extents_.empty() ? nullptr : &extents_.front().header;
-    if (!manifest_good_ && first != nullptr && extents_.front().header_good &&
-        first->previous_number != 0) {
-      sifter.lose({segment_name(first->previous_number), 0, 0, Lsn::none,
-                   static_cast<Lsn>(first->previous_end), "not there: freed, or lost", false});
+    if (!manifest_good_) {  // then some header is whole: open() has seen to it
+      const Extent& first = extents_.front();
+      if (first.header_good && first.header.previous_number != 0) {
+        sifter.lose({segment_name(first.header.previous_number), 0, 0, Lsn::none,
+                     static_cast<Lsn>(first.header.previous_end), "not there: freed, or lost",
+                     false});
+      }
     }
     std::uint64_t before = 0;  // number of the segment before
     for (const Extent& extent : extents_) {
@@ -208,11 +209,10 @@ Error Salvager::read(ReplaySink& sink) {
       if (segment.base == 0 && manifest_good_) {
         segment.base = std::max(next, raw(make_lsn(manifest_.epoch, 0)));
       }
-      if (!extent.there) {
-        sifter.lose({segment_name(segment.number), 0, extent.entry.size,
-                     static_cast<Lsn>(sealed && segment.base != 0 ? segment.base : next),
-                     sealed ? static_cast<Lsn>(segment.end) : kLsnUnknown, "the file is missing",
-                     false});
+      if (!extent.there) {  // so a manifest lists it
+        sifter.lose(
+            {segment_name(segment.number), 0, extent.entry.size, static_cast<Lsn>(segment.base),
+             sealed ? static_cast<Lsn>(segment.end) : kLsnUnknown, "the file is missing", false});
         if (sealed) next = segment.end;
         continue;
       }

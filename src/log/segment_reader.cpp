@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <new>
 
+#include "base/assert.hpp"
 #include "log/manifest.hpp"
 #include "log/planted.hpp"
 
@@ -33,7 +34,8 @@ int SegmentReader::take(std::unique_ptr<io::File> file) {
 
 const std::byte* SegmentReader::at(std::uint64_t offset, std::size_t length) noexcept {
   error_ = 0;
-  if (offset > size_ || length > size_ - offset) return nullptr;
+  WARDEN_ASSERT(offset <= size_);
+  if (length > size_ - offset) return nullptr;
   if (offset >= begin_ && offset + length <= begin_ + filled_) {
     return window_.data() + (offset - begin_);
   }
@@ -48,13 +50,14 @@ const std::byte* SegmentReader::at(std::uint64_t offset, std::size_t length) noe
   }
   filled_ = 0;
   const auto got = file_->read(window_.data(), want, offset);
-  if (got < 0) {
-    if (!planted(Plant::read_error_is_end)) error_ = got;
+  if (got != static_cast<std::int64_t>(want)) {
+    // Less than size() promised: the file became shorter, which is no end of the log.
+    if (!planted(Plant::read_error_is_end)) error_ = got < 0 ? got : -EIO;
     return nullptr;
   }
   begin_ = offset;
-  filled_ = static_cast<std::size_t>(got);
-  return filled_ >= length ? window_.data() : nullptr;
+  filled_ = want;
+  return window_.data();
 }
 
 SegmentReader::Found SegmentReader::block(std::uint64_t offset, std::uint64_t number,
@@ -71,7 +74,7 @@ SegmentReader::Found SegmentReader::block(std::uint64_t offset, std::uint64_t nu
   }
   torn = true;
   image = at(offset, header.length);
-  if (image == nullptr) return error_ < 0 ? Found::failed : Found::nothing;
+  if (image == nullptr) return Found::failed;  // its length is within the file
   const bool holds = image_digest(image, header.length, seed) == header.digest;
   if (!holds && !planted(Plant::digest_unchecked)) return Found::nothing;
   torn = false;

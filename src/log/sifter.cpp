@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/assert.hpp"
+
 namespace warden::log {
 namespace {
 
@@ -20,24 +22,26 @@ bool plausible(std::uint32_t word, std::uint64_t left) noexcept {
   return known && content_of(word) <= kMaxContent && record_bytes(content_of(word)) <= left;
 }
 
+Error out_of_memory() {
+  return Error{Code::no_memory, "out of memory", 0, 0, 0};
+}
+
 }  // namespace
 
 std::int64_t PatientFile::read(void* to, std::size_t size, std::uint64_t offset) noexcept {
   const auto got = file_->read(to, size, offset);
-  if (got >= 0 || got == -ENOMEM) return got;
-  const auto end = file_->size();
-  if (end < 0) return end;
+  if (got == static_cast<std::int64_t>(size) || got == -ENOMEM) return got;
+  WARDEN_ASSERT(offset + size <= static_cast<std::uint64_t>(size_));
   auto* out = static_cast<std::byte*>(to);
-  std::size_t done = 0;
-  while (done < size && offset + done < static_cast<std::uint64_t>(end)) {
+  for (std::size_t done = 0; done < size;) {
     const std::uint64_t at = offset + done;
-    const std::size_t part = std::min<std::uint64_t>(
-        {kPage - at % kPage, size - done, static_cast<std::uint64_t>(end) - at});
+    const std::size_t part = std::min<std::uint64_t>(kPage - at % kPage, size - done);
     const auto page = file_->read(out + done, part, at);
+    if (page == -ENOMEM) return page;
     if (page < static_cast<std::int64_t>(part)) std::memset(out + done, 0, part);
     done += part;
   }
-  return static_cast<std::int64_t>(done);
+  return static_cast<std::int64_t>(size);
 }
 
 std::int64_t PatientFile::write(const void*, std::size_t, std::uint64_t) noexcept {
@@ -60,14 +64,14 @@ Error Sifter::sift(std::unique_ptr<io::File> file, const Segment& segment, std::
   while (offset < stop) {
     BlockHeader header;
     const std::uint64_t found = next_whole(offset, stop, header);
-    if (no_memory_) return Error{Code::no_memory, "out of memory", 0, 0, 0};
+    if (no_memory_) return out_of_memory();
     if (found != offset) {
       const std::uint64_t upto = found < stop ? header.first : segment.end;
       if (Error error = region(offset, found, upto)) return error;
     }
     if (found >= stop) break;
     const std::byte* image = reader_.at(found, header.length);
-    if (image == nullptr) return Error{Code::no_memory, "out of memory", 0, 0, 0};
+    if (image == nullptr) return out_of_memory();
     if (Error error = whole_block(header, image, found)) return error;
     offset = found + header.length;
   }
@@ -83,7 +87,10 @@ std::uint64_t Sifter::next_whole(std::uint64_t offset, std::uint64_t stop, Block
   bool torn = false;
   for (; offset < stop; offset += kPage) {
     const auto found = reader_.block(offset, segment_.number, segment_.seed, header, image, torn);
-    no_memory_ = no_memory_ || found == SegmentReader::Found::failed;
+    if (found == SegmentReader::Found::failed) {
+      no_memory_ = true;
+      break;
+    }
     const bool sane = header.first >= next_ && header.end >= header.first;
     if (found == SegmentReader::Found::block && sane) return offset;
   }
@@ -123,11 +130,12 @@ Error Sifter::region(std::uint64_t begin, std::uint64_t end, std::uint64_t upto)
   for (std::uint64_t at = begin; at < end;) {
     BlockHeader header;
     const bool own = own_header(at, end, header);
-    traces_ = traces_ || own;
+    if (own) traces_ = true;
     // Up to the next header that can be read: blocks are not longer than kMaxBlock.
     std::uint64_t stop = at + kPage;
     BlockHeader other;
     while (stop < end && stop - at < kMaxBlock && !own_header(stop, end, other)) stop += kPage;
+    if (no_memory_) return out_of_memory();
     if (first == 0 && own) first = header.first;
     if (first != 0) {
       const std::size_t had = saved_.size();
@@ -149,7 +157,10 @@ Error Sifter::region(std::uint64_t begin, std::uint64_t end, std::uint64_t upto)
 // A block of this segment once began here, though its digest does not hold.
 bool Sifter::own_header(std::uint64_t offset, std::uint64_t end, BlockHeader& header) {
   const std::byte* page = reader_.at(offset, kPage);
-  if (page == nullptr) return false;
+  if (page == nullptr) {  // a file that ends within a page, or no memory
+    if (reader_.error() < 0) no_memory_ = true;
+    return false;
+  }
   header = load<BlockHeader>(page);
   return header.magic == kBlockMagic && header.segment == segment_.number &&
          header.offset == offset && header.length >= kPage && header.length % kPage == 0 &&
@@ -161,7 +172,7 @@ Error Sifter::records(std::uint64_t offset, std::uint64_t bytes, std::uint64_t f
   bytes = std::min<std::uint64_t>(bytes, reader_.size() - offset);
   if (bytes <= kBlockHeaderBytes) return {};
   const std::byte* image = reader_.at(offset, bytes);
-  if (image == nullptr) return Error{Code::no_memory, "out of memory", 0, 0, 0};
+  if (image == nullptr) return out_of_memory();
   return records(image + kBlockHeaderBytes, bytes - kBlockHeaderBytes, first);
 }
 

@@ -11,17 +11,20 @@
 namespace warden::log {
 
 // Reads page by page where a longer read fails; a page that cannot be read is zeros,
-// which no digest and no sum covers.
+// which no digest and no sum covers. So within its size, as it was at first, a read gives
+// all that was asked for, or -ENOMEM.
 class PatientFile final : public io::File {
  public:
-  explicit PatientFile(std::unique_ptr<io::File> file) noexcept : file_(std::move(file)) {}
+  explicit PatientFile(std::unique_ptr<io::File> file) noexcept
+      : file_(std::move(file)), size_(file_->size()) {}
   std::int64_t read(void* to, std::size_t size, std::uint64_t offset) noexcept override;
   std::int64_t write(const void*, std::size_t, std::uint64_t) noexcept override;
   int sync_data() noexcept override { return 0; }
-  std::int64_t size() noexcept override { return file_->size(); }
+  std::int64_t size() noexcept override { return size_; }
 
  private:
   std::unique_ptr<io::File> file_;
+  const std::int64_t size_;
 };
 
 class Sifter {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Memory that runs out while a store is opened. This file replaces operator new of
-// the program that it is part of.
+// Memory that runs out while a store is opened, copied or salvaged, and while a log tells
+// of a full disk. This file replaces operator new of the program that it is part of.
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <new>
 
 #include "io/posix_disk.hpp"
+#include "log/salvage.hpp"
 #include "log_runs.hpp"
 #include "sim_disk.hpp"
 
@@ -100,6 +101,59 @@ std::string each_allocation(io::Disk& disk, const std::string& path, const log::
   }
 }
 
+// A directory that goes away, and options for a log in it.
+struct Place {
+  Place() {
+    char name[] = "/tmp/warden-fault-XXXXXX";
+    if (::mkdtemp(name) == nullptr) std::abort();
+    path = name;
+    options.segment_bytes = 128 * 1024;
+    options.first_segment_bytes = 64 * 1024;
+    options.buffer_bytes = 64 * 1024;
+    options.manual = true;
+    options.clock = &clock;
+  }
+  ~Place() { std::filesystem::remove_all(path); }
+  std::string path;
+  io::ManualClock clock{kSecond};
+  log::Options options;
+};
+
+// Each allocation of `call` fails, once and from then on: what it answers is no_memory, and
+// then `none` says what is wrong; or it can do without, and then `whole` does.
+template <class Call, class Whole, class None>
+std::string each(int& refused, Call call, Whole whole, None none) {
+  for (const bool sticky : {false, true}) {
+    for (long n = 0;; ++n) {
+      g_failed = false;
+      g_fails_from_then_on = sticky;
+      g_allocations_left = n;
+      const Error error = call();
+      g_allocations_left = -1;
+      const std::string where = "allocation " + std::to_string(n) + ": ";
+      if (error && error.code != Code::no_memory) return where + error.message;
+      const std::string wrong = error ? none() : whole();
+      if (!wrong.empty()) return where + wrong;
+      if (!g_failed) {
+        if (error) return where + "refused although there was memory";
+        break;
+      }
+      refused += error ? 1 : 0;
+    }
+  }
+  return {};
+}
+
+// Goes on while that allocation fails, once or with all that follow.
+void rest_without(long allocation, bool sticky, log::Log& log) {
+  g_fails_from_then_on = sticky;
+  g_allocations_left = allocation;
+  for (int i = 0; i < 1000; ++i) {
+    if (!log.pump()) log.queue().wait(log.idle_time());
+  }
+  g_allocations_left = -1;
+}
+
 }  // namespace
 
 void fail_allocation(long n) {
@@ -114,24 +168,104 @@ bool end_of_failing() {
 }
 
 std::string run_memory_out(int& refused) {
-  char name[] = "/tmp/warden-fault-XXXXXX";
-  if (::mkdtemp(name) == nullptr) return "no directory for the store";
-  io::ManualClock clock(kSecond);
-  log::Options options;
-  options.segment_bytes = 128 * 1024;
-  options.first_segment_bytes = 64 * 1024;
-  options.buffer_bytes = 64 * 1024;
-  options.manual = true;
-  options.clock = &clock;
-  const std::string path = std::string(name) + "/store";
+  Place place;
+  const std::string path = place.path + "/store";
   const auto disk = io::make_real_disk(io::Backend::posix);
-  std::string wrong = fill(*disk, path, options);
+  std::string wrong = fill(*disk, path, place.options);
   for (const bool sticky : {false, true}) {
     g_fails_from_then_on = sticky;
-    if (wrong.empty()) wrong = each_allocation(*disk, path, options, refused);
+    if (wrong.empty()) wrong = each_allocation(*disk, path, place.options, refused);
   }
-  std::filesystem::remove_all(name);
   return wrong;
+}
+
+std::string run_memory_out_copying(int& refused) {
+  Place place;
+  const auto disk = io::make_real_disk(io::Backend::posix);
+  const std::string from = place.path + "/store";
+  const std::string to = place.path + "/copy";
+  std::string wrong = fill(*disk, from, place.options);
+  CountingSink sink;
+  std::unique_ptr<log::Log> writer;
+  if (wrong.empty()) wrong = log::Log::open(*disk, from, place.options, sink, writer).message;
+  log::BackupReport report;
+  const auto whole = [&]() -> std::string {
+    log::Options reading = place.options;
+    reading.mode = log::Mode::read_only;
+    CountingSink copied;
+    std::unique_ptr<log::Log> log;
+    const Error error = log::Log::open(*disk, to, reading, copied, log);
+    std::filesystem::remove_all(to);
+    if (error) return error.message;
+    return copied.count == kRecords ? "" : "a record is not in the copy";
+  };
+  const auto none = [&]() -> std::string {
+    const bool there = std::filesystem::exists(to + "/CURRENT");
+    std::filesystem::remove_all(to);
+    return there ? "a copy that was refused is a store" : "";
+  };
+  if (wrong.empty()) {
+    wrong = each(
+        refused, [&] { return writer->backup(*disk, to, {}, report); }, whole, none);
+  }
+  writer.reset();
+  std::filesystem::remove_all(to);
+  if (wrong.empty()) {
+    wrong = each(
+        refused, [&] { return log::backup(*disk, from, to, {}, report); }, whole, none);
+  }
+  return wrong;
+}
+
+std::string run_memory_out_salvaging(int& refused) {
+  Place place;
+  const auto disk = io::make_real_disk(io::Backend::posix);
+  const std::string from = place.path + "/store";
+  std::string wrong = fill(*disk, from, place.options);
+  int records = 0;
+  const auto salvage = [&] {
+    CountingSink sink;
+    log::Salvager salvager;
+    Error error = salvager.open(*disk, from);
+    if (!error) error = salvager.read(sink);
+    records = sink.count;
+    return error;
+  };
+  const auto whole = [&] { return std::string(records == kRecords ? "" : "a record is lost"); };
+  const auto none = [] { return std::string(); };
+  if (wrong.empty()) wrong = each(refused, salvage, whole, none);
+  // Without CURRENT the manifest is looked for.
+  std::filesystem::remove(from + "/CURRENT");
+  if (wrong.empty()) wrong = each(refused, salvage, whole, none);
+  return wrong;
+}
+
+std::string run_memory_out_telling() {
+  // When there is room again, the nth allocation fails; by then the manifest was written.
+  for (long nth = 0; nth < 100; ++nth) {
+    SimWorld world(7);
+    io::ManualClock clock(kSecond);
+    LogModel model(world, clock);
+    std::string wrong = model.open();
+    if (!wrong.empty()) return wrong;
+    std::vector<Error> told;
+    told.reserve(100);
+    model.log().on_room([&](const Error& error) { told.push_back(error); });
+    world.capacity = world.used() + 8 * 1024;  // not enough for the next segment
+    bool alive = true;
+    for (int i = 0; i < 10 && wrong.empty() && told.empty(); ++i) {
+      wrong = model.append(2000, alive);
+      rest_without(0, true, model.log());
+    }
+    if (!wrong.empty()) return wrong;
+    if (told.size() != 1 || told[0].code != Code::no_space) return "a full disk is not told of";
+    if (!told[0].message.empty()) return "there was memory for a text";
+    world.capacity = ~std::uint64_t{0};
+    rest_without(nth, false, model.log());
+    if (told.back().code != Code::ok) return "that there is room is not told";
+    if (told.back().message.empty()) return {};
+  }
+  return "there was always memory for a text";
 }
 
 }  // namespace warden::sim

@@ -42,6 +42,22 @@ TEST(LogFaults, EveryAllocationOfOpeningFails) {
   std::printf("allocations: %d refusals\n", refused);
 }
 
+TEST(LogFaults, EveryAllocationOfACopyFails) {
+  int refused = 0;
+  ASSERT_EQ(run_memory_out_copying(refused), "");
+  EXPECT_GT(refused, 20);
+}
+
+TEST(LogFaults, EveryAllocationOfASalvageFails) {
+  int refused = 0;
+  ASSERT_EQ(run_memory_out_salvaging(refused), "");
+  EXPECT_GT(refused, 20);
+}
+
+TEST(LogFaults, AFullDiskIsToldOfWithoutMemory) {
+  EXPECT_EQ(run_memory_out_telling(), "");
+}
+
 TEST(LogFaults, AFullDiskRefusesAndResumes) {
   EXPECT_EQ(run_full_disk(), "");
 }

@@ -38,6 +38,11 @@ std::string run_second_opener();
 // ---- allocation_run.cpp
 // Each allocation of opening a store with records fails.
 std::string run_memory_out(int& refused);
+// The same of a copy by the log itself and by anybody else, and of a salvage.
+std::string run_memory_out_copying(int& refused);
+std::string run_memory_out_salvaging(int& refused);
+// A full disk, and one that has room again, is told of though there is no memory for it.
+std::string run_memory_out_telling();
 // Of what the log allocates from now on, number `n` (from 0) fails.
 void fail_allocation(long n);
 // From now on none does; true if the one was not reached.

@@ -247,6 +247,33 @@ TEST_F(Cleaned, WhoCopiesFromOutsideTakesWhatIsThereNow) {
   expect_goes_on(copy_, 1);
 }
 
+// The second segment goes while the first is copied, and then the first too: what was
+// copied of it is no part of what there is then.
+TEST_F(Cleaned, WhatWasCopiedAndIsFreedByTheNextAttemptIsDropped) {
+  begin();
+  const auto wanted = values_;
+  const std::uint64_t first = log_->oldest().number;
+  bool cleaned = false;
+  const Error error = backup(
+      *disk_, dir_.path(), copy_,
+      [&](std::uint64_t) {
+        if (cleaned) return Error{};
+        cleaned = true;
+        for (int i = 0; i < 2; ++i) {
+          EXPECT_EQ(clean(kNever), Code::ok);
+          for (int k = 0; k < 200; ++k) put_key(version_ % 50);
+          EXPECT_EQ(log_->sync(kNever), Code::ok);
+        }
+        return Error{};
+      },
+      report_);
+  ASSERT_EQ(error.code, Code::ok) << error.message;
+  EXPECT_GT(log_->oldest().number, first + 1);
+  EXPECT_FALSE(std::filesystem::exists(copy_ + "/wal-" + std::to_string(first)));
+  expect_all(copy_, wanted);
+  expect_goes_on(copy_, 1);
+}
+
 TEST_F(Cleaned, WhoIsOutrunSaysSoAndLeavesNoStore) {
   begin();
   // All that there was when a segment's copying begins is gone when it is over.

@@ -6,11 +6,11 @@
 
 #include <cerrno>
 
-#include "../../sim/log_model.hpp"
 #include "log/errors.hpp"
 #include "log/format.hpp"
 #include "log/manifest.hpp"
 #include "log_fixture.hpp"
+#include "sim_store.hpp"
 
 namespace warden::log::test {
 namespace {
@@ -89,8 +89,10 @@ TEST_F(Edges, AForkedChildIsAnsweredForkedByEveryCall) {
     wrong += log->free_oldest(1, lsn, {}, 0) == Code::forked ? 0 : 1;
     wrong += log->oldest().number == 0 ? 0 : 1;
     wrong += log->close(0) == Code::forked ? 0 : 1;
+    BackupReport report;
+    wrong += log->backup(*disk_, dir_.path() + "2", {}, report).code == Code::forked ? 0 : 1;
     log.reset();
-    _exit(wrong);
+    leave_child(wrong);
   }
   int status = 0;
   ::waitpid(child, &status, 0);
@@ -156,74 +158,6 @@ TEST(LogNames, AreReadStrictly) {
 }
 
 // -------------------------------------------------- over the simulated disk
-struct World {
-  World() : world(3), clock(kSecond), model(world, clock) {}
-  // Two segments begun, then a power cut that loses nothing, or a clean close.
-  void fill(bool closed, bool rest = true) {
-    ASSERT_EQ(model.open(), "");
-    bool alive = true;
-    while (model.log().stats().segments < 2) {
-      ASSERT_EQ(model.append(3000, alive), "");
-      ASSERT_EQ(model.sync(alive), "");
-    }
-    if (rest) model.rest(kSecond);
-    if (closed) {
-      ASSERT_EQ(model.close_cleanly(), "");
-    } else {
-      model.drop();
-    }
-    world.restart([](std::size_t, std::size_t) { return true; }, world.unsynced_entries());
-  }
-  template <class Change>
-  void change_header(const char* name, Change change) {
-    sim::Node& node = *world.now()[name];
-    auto header = load<SegmentHeader>(node.durable.data());
-    change(header);
-    header.digest = image_digest(&header, sizeof header, kSegmentMagic);
-    std::memcpy(node.durable.data(), &header, sizeof header);
-    node.seen = node.durable;
-  }
-  template <class Change>
-  void change_manifest(Change change) {
-    for (auto& [name, node] : world.now()) {
-      if (number_in(name, "MANIFEST-") == 0) continue;
-      std::string& image = node->durable;
-      auto header = load<ManifestHeader>(image.data());
-      auto first = load<SegmentEntry>(image.data() + sizeof header);
-      change(header, first);
-      std::memcpy(image.data(), &header, sizeof header);
-      std::memcpy(image.data() + sizeof header, &first, sizeof first);
-      const Digest digest = image_digest(image.data(), image.size(), kManifestMagic);
-      std::memcpy(image.data(), &digest, sizeof digest);
-      node->seen = image;
-    }
-  }
-  // The first block of the segment, and the head of its first record.
-  template <class Change>
-  void change_block(const char* name, Change change) {
-    sim::Node& node = *world.now()[name];
-    std::string& image = node.durable;
-    auto header = load<BlockHeader>(image.data() + kPage);
-    auto record = load<RecordHead>(image.data() + kPage + sizeof header);
-    change(header, record);
-    std::memcpy(image.data() + kPage, &header, sizeof header);
-    std::memcpy(image.data() + kPage + sizeof header, &record, sizeof record);
-    header.digest = image_digest(image.data() + kPage, header.length,
-                                 segment_seed(model.options().uuid, header.segment));
-    std::memcpy(image.data() + kPage, &header.digest, sizeof header.digest);
-    node.seen = image;
-  }
-  void refused(const std::string& says, Code code = Code::corrupt) {
-    model.open();
-    EXPECT_EQ(model.open_error().code, code);
-    EXPECT_NE(model.open_error().message.find(says), std::string::npos)
-        << model.open_error().message << "\nexpected: " << says;
-  }
-  sim::SimWorld world;
-  io::ManualClock clock;
-  sim::LogModel model;
-};
-
 TEST(LogHeaders, OneThatContradictsTheManifest) {
   World store;
   store.fill(true);
