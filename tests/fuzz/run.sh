@@ -19,8 +19,8 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 build=${WARDEN_BUILD_DIR:-build/fuzz}
-all=(flow_fuzz log_fuzz)
-declare -A longest=([flow_fuzz]=4096 [log_fuzz]=121)
+all=(flow_fuzz log_fuzz record_fuzz capi_fuzz)
+declare -A longest=([flow_fuzz]=4096 [log_fuzz]=121 [record_fuzz]=2048 [capi_fuzz]=600)
 
 mode=fuzz
 case ${1:-} in
