@@ -77,6 +77,8 @@ make_targets >"$probe/build" 2>&1 || {
 
 seeds_of() {
   echo "tests/data/fuzz/$1"
+  # Of defects that were found once; --minimise leaves them alone.
+  [ -d "tests/data/fuzz/$1_found" ] && echo "tests/data/fuzz/$1_found"
   [ "$1" = flow_fuzz ] && echo tests/data/flows tests/data/flows/valid tests/data/flows/invalid
 }
 
@@ -87,7 +89,7 @@ fuzz() {
   mkdir -p "$folder" "$build/corpus/$target"
   if [ -f "tests/fuzz/$target.dict" ]; then words=("-dict=tests/fuzz/$target.dict"); fi
   # shellcheck disable=SC2046 # folders without spaces
-  "$build/bin/$target" -timeout=25 -malloc_limit_mb=512 -rss_limit_mb=1536 \
+  "$build/bin/$target" -timeout=25 -len_control=20 -malloc_limit_mb=512 -rss_limit_mb=1536 \
     -print_final_stats=1 -max_len="${longest[$target]}" "-artifact_prefix=$folder/" \
     "${words[@]}" "$@" "$build/corpus/$target" $(seeds_of "$target") \
     </dev/null >"$folder/log" 2>&1
@@ -138,7 +140,7 @@ if [ "$mode" != self-check ]; then
     # By edges alone, not by how often each is taken: some tens of inputs instead of
     # hundreds. Those that are kept for another reason count as there already.
     rm -rf "$probe/small" "$probe/known" && mkdir "$probe/small" "$probe/known"
-    for folder in $(seeds_of "$target" | tr ' ' '\n' | grep -v /data/fuzz/); do
+    for folder in $(seeds_of "$target" | tr ' ' '\n' | grep -vx "tests/data/fuzz/$target"); do
       find "$folder" -maxdepth 1 -type f -exec cp -t "$probe/known" {} +
     done
     cp "$probe/known"/* "$probe/small" 2>/dev/null
