@@ -29,7 +29,8 @@ bool decode_slot(Reader& in, const FlowVersion& flow, std::size_t escalations, N
   slot.status = RuleStatus{status};
   if (slot.status == RuleStatus::resting) return !in.failed();
   slot.level = in.byte();
-  const bool known = stage_of(in.varint(), flow, slot.stage);
+  // A time to live comes from no stage; whatever number stands there says nothing.
+  const bool known = stage_of(in.varint(), flow, slot.stage) || slot.status == RuleStatus::ttl;
   slot.arming = static_cast<std::uint32_t>(in.varint());
   slot.deadline = in.delta(at);
   slot.armed_at = in.delta(at);
@@ -144,7 +145,8 @@ bool stages_known(const FlowVersion& flow, const StateRecord& record) noexcept {
   return known(record.stage) &&
          std::all_of(record.slots.begin(), record.slots.end(),
                      [&](const RuleSlot& slot) {
-                       return slot.status == RuleStatus::resting || known(slot.stage);
+                       return slot.status == RuleStatus::resting ||
+                              slot.status == RuleStatus::ttl || known(slot.stage);
                      }) &&
          std::all_of(record.raised.begin(), record.raised.end(), [&](const RaisedRecord& one) {
            return known(one.reached.stage) && known(one.reached.armed_stage);
