@@ -7,6 +7,7 @@
 #   make build    set up, build everything: build/bin/warden, build/lib/libwarden.{so,a}
 #   make test     every test, in release, then under ASan + UBSan, then under TSan
 #   make bench    every bench in its quick mode, checked but not to be quoted
+#   make fuzz     fuzz the parsers, recovery and the C ABI: SECONDS=60 a target; needs clang
 #   make lint     clang-format and clang-tidy on what changed (ALL=1: on everything)
 #   make help     all targets
 
@@ -24,7 +25,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 
 CONFIGURE = cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release
 
-.PHONY: help setup build run test bench bench-wheel soak lint clean
+.PHONY: help setup build run test bench bench-wheel soak fuzz lint clean
 
 build:
 	@tests/setup.sh run test bench
@@ -58,6 +59,12 @@ MINUTES ?= 60
 soak: build
 	@tests/soak.py --build $(BUILD) --jobs $(JOBS) --minutes $(MINUTES)
 	@tests/suite.py --build $(BUILD) --jobs $(JOBS) --soak release
+
+# With clang in a build of its own; the inputs found stay in $(BUILD)/fuzz/corpus.
+SECONDS ?= 60
+fuzz:
+	@tests/setup.sh run test
+	@WARDEN_BUILD_DIR=$(BUILD)/fuzz tests/fuzz/run.sh $(SECONDS)
 
 bench:
 	@tests/setup.sh run test bench

@@ -3,7 +3,7 @@
 #
 # Installs the Debian packages that are missing, set by set:
 #
-#   tests/setup.sh [run] [test] [bench] [lint] [coverage]   (no set named: all of them)
+#   tests/setup.sh [run] [test] [bench] [lint] [coverage] [fuzz]   (no set named: all of them)
 #
 # Nothing missing: says nothing and touches nothing (one dpkg-query). Something
 # missing: apt-get installs it when this user may (root, or sudo without a
@@ -16,8 +16,9 @@ test="python3 git libgtest-dev libgmock-dev relacy-dev abigail-tools"
 bench="python3 libbenchmark-dev libevent-dev libuv1-dev libboost-dev"
 lint="python3 git clang-format clang-tidy"
 coverage="python3 gcovr"
+fuzz="clang libclang-rt-dev llvm"
 
-[ $# -gt 0 ] || set -- run test bench lint coverage
+[ $# -gt 0 ] || set -- run test bench lint coverage fuzz
 wanted=
 for name in "$@"; do
   case $name in
@@ -26,8 +27,9 @@ for name in "$@"; do
     bench) wanted="$wanted $bench" ;;
     lint) wanted="$wanted $lint" ;;
     coverage) wanted="$wanted $coverage" ;;
+    fuzz) wanted="$wanted $fuzz" ;;
     *)
-      echo "setup: no set named '$name': expected run, test, bench, lint or coverage" >&2
+      echo "setup: no set named '$name': expected run, test, bench, lint, coverage or fuzz" >&2
       exit 2
       ;;
   esac

@@ -25,6 +25,7 @@ std::size_t most_stages(const flow::Definition& flow) noexcept {
 
 StageTable::StageTable(bool any, std::size_t most)
     : any_(any),
+      most_(most),
       mask_(std::bit_ceil(most * 2) - 1),
       slots_(std::make_unique<std::atomic<StageName*>[]>(mask_ + 1)),
       by_number_(std::make_unique<std::atomic<StageName*>[]>(most)) {}
@@ -70,8 +71,9 @@ flow::StageNo StageTable::find(std::string_view name) const noexcept {
 }
 
 std::string_view StageTable::name(flow::StageNo number) const noexcept {
-  if (number == flow::kNoStage) return {};
-  return by_number_[number].load(std::memory_order_acquire)->name;
+  if (!may_have(number)) return {};
+  const StageName* there = by_number_[number].load(std::memory_order_acquire);
+  return there == nullptr ? std::string_view() : there->name;
 }
 
 FlowVersion::FlowVersion(flow::Definition&& parsed, FlowName* owner, std::uint16_t no)
@@ -124,9 +126,18 @@ std::unique_ptr<FlowTable> FlowTable::make() noexcept {
 }
 
 FlowTable::~FlowTable() {
-  for (std::uint32_t i = 0; i < count_; ++i) delete versions_[i].load(std::memory_order_relaxed);
-  for (std::size_t i = 0; slots_ != nullptr && names_ != 0 && i < kSlots; ++i) {
-    delete slots_[i].load(std::memory_order_relaxed);
+  // A name goes with its newest version, after all others of it: a look at every slot
+  // would touch a megabyte, nearly always for a few.
+  for (const bool newest : {false, true}) {
+    for (std::uint32_t i = 0; i < count_; ++i) {
+      FlowVersion* version = versions_[i].load(std::memory_order_relaxed);
+      if (version == nullptr) continue;
+      FlowName* name = version->name;
+      if ((name->newest.load(std::memory_order_relaxed) == version) != newest) continue;
+      versions_[i].store(nullptr, std::memory_order_relaxed);
+      delete version;
+      if (newest) delete name;
+    }
   }
   mi_free(slots_);
   mi_free(versions_);

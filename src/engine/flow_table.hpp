@@ -52,7 +52,12 @@ class StageTable {
     return static_cast<flow::StageNo>(count);
   }
   flow::StageNo find(std::string_view name) const noexcept;
+  // Empty for a number that has no name (yet).
   std::string_view name(flow::StageNo number) const noexcept;
+  bool has(flow::StageNo number) const noexcept {
+    return number < count_.load(std::memory_order_acquire);
+  }
+  bool may_have(flow::StageNo number) const noexcept { return number < most_; }
 
  private:
   StageTable(bool any, std::size_t most);  // without names
@@ -64,6 +69,7 @@ class StageTable {
   void publish(std::unique_ptr<StageName> fresh) noexcept;
 
   bool any_;
+  std::size_t most_;
   std::size_t mask_;
   std::mutex adding_;
   std::atomic<std::uint32_t> count_{0};  // written under adding_

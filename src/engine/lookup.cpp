@@ -10,10 +10,6 @@
 
 namespace warden::engine {
 
-namespace {
-constexpr std::size_t kMaxKeyBytes = 512;
-}
-
 Code Store::check(const Target& target, const Options& o) const noexcept {
   if (target.key.empty()) return Code::invalid_argument;
   if (target.key.size() > kMaxKeyBytes) return Code::too_large;

@@ -78,11 +78,12 @@ bool decode_told(Reader& in, const FlowVersion& flow, Nanos at, OwedRecord::Told
   const std::uint64_t rule = in.varint();
   out.rule = rule == 0 ? 0xffff : static_cast<std::uint16_t>(rule - 1);
   out.arming = static_cast<std::uint32_t>(in.varint());
-  const bool known = stage_of(in.varint(), out.armed_stage);
+  const bool known = stage_of(in.varint(), flow, out.armed_stage);
   out.severity = in.byte();
   out.deadline = in.delta(at);
   out.newest = in.hash();
-  return known && rule <= flow.def.rules.size() && !in.failed();
+  return known && rule <= flow.def.rules.size() && out.severity <= raw(flow::Severity::critical) &&
+         !in.failed();
 }
 
 OwedNames::Name name_of(const OwedRecord::Held& held) noexcept {
@@ -173,7 +174,7 @@ bool decode_owed_body(Reader& in, const FlowVersion& flow, OwedRecord& out) {
   out.at = static_cast<Nanos>(in.word());
   if (closed > 1) return false;
   if (out.closed) {
-    if (!stage_of(in.varint(), out.closing_stage)) return false;
+    if (!stage_of(in.varint(), flow, out.closing_stage)) return false;
     out.closing_tries = static_cast<std::uint32_t>(in.varint());
   }
   out.held.clear();

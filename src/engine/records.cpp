@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/records.hpp"
 
+#include <algorithm>
+
 namespace warden::engine {
 
 using flow::RuleSlot;
@@ -10,26 +12,43 @@ std::uint64_t stage_code(flow::StageNo stage) noexcept {
   return stage == flow::kNoStage ? 0 : std::uint64_t{stage} + 1;
 }
 
-bool stage_of(std::uint64_t code, flow::StageNo& stage) noexcept {
+bool stage_of(std::uint64_t code, const FlowVersion& flow, flow::StageNo& stage) noexcept {
   if (code > flow::kMaxStages) return false;
   stage = code == 0 ? flow::kNoStage : static_cast<flow::StageNo>(code - 1);
-  return true;
+  return code == 0 || flow.stages.may_have(stage);
 }
 
 namespace {
 
-bool decode_slot(Reader& in, Nanos at, RuleSlot& slot) noexcept {
+// `escalations`: of its rule; levels beyond are none of it.
+bool decode_slot(Reader& in, const FlowVersion& flow, std::size_t escalations, Nanos at,
+                 RuleSlot& slot) noexcept {
   const std::uint8_t status = in.byte();
   if (status > raw(RuleStatus::ttl)) return false;
   slot = RuleSlot{};
   slot.status = RuleStatus{status};
   if (slot.status == RuleStatus::resting) return !in.failed();
   slot.level = in.byte();
-  const bool known = stage_of(in.varint(), slot.stage);
+  // A time to live comes from no stage; whatever number stands there says nothing.
+  const bool known = stage_of(in.varint(), flow, slot.stage) || slot.status == RuleStatus::ttl;
   slot.arming = static_cast<std::uint32_t>(in.varint());
   slot.deadline = in.delta(at);
   slot.armed_at = in.delta(at);
-  return known && !in.failed();
+  return known && slot.level <= flow::kLevelBreach + escalations && !in.failed();
+}
+
+bool is_raised_kind(std::uint8_t kind) noexcept {
+  switch (alert::Kind{kind}) {
+    case alert::Kind::warn:
+    case alert::Kind::breach:
+    case alert::Kind::escalation:
+    case alert::Kind::expired:
+    case alert::Kind::suspicious:
+      return true;
+    case alert::Kind::resolved:  // follows from a closing, and is in no record
+      return false;
+  }
+  return false;
 }
 
 }  // namespace
@@ -38,17 +57,18 @@ bool decode_raised(Reader& in, const FlowVersion& flow, Nanos at, RaisedRecord& 
   const std::uint64_t rule = in.varint();
   out.reached.rule = rule == 0 ? 0xffff : static_cast<std::uint16_t>(rule - 1);
   out.reached.level = in.byte();
-  out.kind = alert::Kind{in.byte()};
+  const std::uint8_t kind = in.byte();
+  out.kind = alert::Kind{kind};
   const std::uint8_t severity = in.byte();
   out.reached.severity = flow::Severity{severity};
   out.reached.arming = static_cast<std::uint32_t>(in.varint());
-  const bool known =
-      stage_of(in.varint(), out.reached.stage) & stage_of(in.varint(), out.reached.armed_stage);
+  const bool stage_known = stage_of(in.varint(), flow, out.reached.stage);
+  const bool known = stage_of(in.varint(), flow, out.reached.armed_stage) && stage_known;
   out.reached.deadline = in.delta(at);
   out.reached.raised = in.delta(at);
   out.detected = in.delta(at);
-  return known && rule <= flow.def.rules.size() && severity <= raw(flow::Severity::critical) &&
-         !in.failed();
+  return known && is_raised_kind(kind) && rule <= flow.def.rules.size() &&
+         severity <= raw(flow::Severity::critical) && !in.failed();
 }
 
 void encode_slot(Writer& out, const RuleSlot& slot, Nanos at) {
@@ -83,12 +103,15 @@ bool decode_state_head(Reader& in, StateRecord& out) {
   out.state =
       out.early ? index::State::closed : index::State{static_cast<std::uint8_t>(state & 15)};
   out.verdict = index::Verdict{static_cast<std::uint8_t>(state >> 4)};
-  return flow < FlowTable::kMaxVersions && !in.failed();
+  const bool known = out.state == index::State::submitted || out.state == index::State::live ||
+                     out.state == index::State::closed;
+  return known && raw(out.verdict) <= raw(index::Verdict::expired) &&
+         flow < FlowTable::kMaxVersions && !in.failed();
 }
 
 bool decode_state_body(Reader& in, const FlowVersion& flow, StateRecord& out) {
   out.at = static_cast<Nanos>(in.word());
-  if (!stage_of(in.varint(), out.stage)) return false;
+  if (!stage_of(in.varint(), flow, out.stage)) return false;
   out.seq = in.varint();
   out.tries = static_cast<std::uint32_t>(in.varint());
   out.alerts = static_cast<std::uint16_t>(in.varint());
@@ -98,8 +121,10 @@ bool decode_state_body(Reader& in, const FlowVersion& flow, StateRecord& out) {
     out.key = in.hash();
   } else {
     out.slots.resize(flow.slots);
-    for (RuleSlot& slot : out.slots) {
-      if (!decode_slot(in, out.at, slot)) return false;
+    for (std::size_t i = 0; i < out.slots.size(); ++i) {
+      const auto& rules = flow.def.rules;
+      const std::size_t escalations = i < rules.size() ? rules[i].escalate.size() : 0;
+      if (!decode_slot(in, flow, escalations, out.at, out.slots[i])) return false;
     }
     out.seen.resize(flow.seen_words);
     for (std::uint64_t& word : out.seen) word = in.varint();
@@ -111,6 +136,21 @@ bool decode_state_body(Reader& in, const FlowVersion& flow, StateRecord& out) {
     if (!decode_raised(in, flow, out.at, one)) return false;
   }
   return !in.failed() && in.at_end();
+}
+
+bool stages_known(const FlowVersion& flow, const StateRecord& record) noexcept {
+  const auto known = [&](flow::StageNo stage) {
+    return stage == flow::kNoStage || flow.stages.has(stage);
+  };
+  return known(record.stage) &&
+         std::all_of(record.slots.begin(), record.slots.end(),
+                     [&](const RuleSlot& slot) {
+                       return slot.status == RuleStatus::resting ||
+                              slot.status == RuleStatus::ttl || known(slot.stage);
+                     }) &&
+         std::all_of(record.raised.begin(), record.raised.end(), [&](const RaisedRecord& one) {
+           return known(one.reached.stage) && known(one.reached.armed_stage);
+         });
 }
 
 void encode_consumer(Writer& out, const ConsumerRecord& record) {

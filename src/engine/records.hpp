@@ -73,9 +73,10 @@ struct ConsumerRecord {
 
 void encode_raised(Writer& out, const RaisedRecord& raised, Nanos at);
 bool decode_raised(Reader& in, const FlowVersion& flow, Nanos at, RaisedRecord& out) noexcept;
-// A stage as a number that has room for "none"; false if there is no such stage.
+// A stage as a number that has room for "none"; false if the flow can have no such stage.
+// Of stages = "any" it may be one whose name was not read, or is lost.
 std::uint64_t stage_code(flow::StageNo stage) noexcept;
-bool stage_of(std::uint64_t code, flow::StageNo& stage) noexcept;
+bool stage_of(std::uint64_t code, const FlowVersion& flow, flow::StageNo& stage) noexcept;
 void encode_slot(Writer& out, const flow::RuleSlot& slot, Nanos at);
 
 // False: the bytes are no such record (`out` is then of no use). `flow_of` gives the
@@ -84,6 +85,8 @@ template <class FlowOf>
 bool decode_state(Reader& in, FlowOf&& flow_of, StateRecord& out);
 bool decode_state_head(Reader& in, StateRecord& out);
 bool decode_state_body(Reader& in, const FlowVersion& flow, StateRecord& out);
+// Whether all stages that it names are known: their records come before it in the log.
+bool stages_known(const FlowVersion& flow, const StateRecord& record) noexcept;
 
 void encode_consumer(Writer& out, const ConsumerRecord& record);
 bool decode_consumer(Reader& in, ConsumerRecord& out);

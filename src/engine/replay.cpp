@@ -116,11 +116,12 @@ Error Replay::body(Lsn lsn, std::uint64_t incarnation, Reader& in, bool again) {
   const std::string_view key = in.text();
   const std::string_view payload = in.text();
   const FlowVersion* flow = store_.flows_->find_version(number);
-  if (flow == nullptr || in.failed() || key.empty() || key.size() > 512) {
+  if (flow == nullptr || in.failed() || key.empty() || key.size() > kMaxKeyBytes) {
     return corrupt(lsn, "an item that cannot be");
   }
   const auto flow_of = [&](std::uint64_t n) { return store_.flows_->find_version(n); };
-  if (!decode_state(in, flow_of, record_) || record_.state == State::closed) {
+  if (!decode_state(in, flow_of, record_) || record_.state == State::closed ||
+      record_.flow != number || !stages_known(*flow, record_)) {
     return corrupt(lsn, "an item without its state");
   }
   const Hash128 hash = store_.hash_of(*flow->name, key);
@@ -192,7 +193,10 @@ void Replay::put_state(index::Item& item, Lsn lsn, const FlowVersion& flow,
 
 Error Replay::state(Lsn lsn, std::uint64_t incarnation, Reader& in) {
   const auto flow_of = [&](std::uint64_t n) { return store_.flows_->find_version(n); };
-  if (!decode_state(in, flow_of, record_)) return corrupt(lsn, "a state that cannot be");
+  if (!decode_state(in, flow_of, record_) ||
+      !stages_known(store_.flows_->version(record_.flow), record_)) {
+    return corrupt(lsn, "a state that cannot be");
+  }
   const std::uint32_t found = find_open(incarnation);
   if (found == index::Cells::kNotFound) return state_of_unknown(lsn, incarnation);
   const std::uint32_t number = open_.number(found);

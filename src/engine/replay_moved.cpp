@@ -50,7 +50,7 @@ Error Replay::past(Lsn lsn, std::uint64_t incarnation, Reader& in) {
   const FlowVersion* flow = store_.flows_->find_version(in.varint());
   const std::string_view key = in.text();
   const std::string_view payload = in.text();
-  if (flow == nullptr || in.failed() || !in.at_end() || key.empty()) {
+  if (flow == nullptr || in.failed() || !in.at_end() || key.empty() || key.size() > kMaxKeyBytes) {
     return corrupt(lsn, "a closed item that cannot be");
   }
   headless_.erase(incarnation);
@@ -181,7 +181,8 @@ Error Replay::stones(Lsn lsn, Reader& in) {
     const std::uint8_t verdict = in.byte();
     stone.verdict = verdict & 15;
     stone.early = verdict >> 4;
-    if (in.failed() || stone.early > 1) return corrupt(lsn, "a tombstone that cannot be");
+    if (in.failed() || stone.early > 1 || stone.verdict > raw(index::Verdict::expired))
+      return corrupt(lsn, "a tombstone that cannot be");
     index::Stripe& stripe = store_.index_->stripe(store_.index_->stripe_of(stone.key));
     const Nanos now = store_.time_.manual() ? std::max<Nanos>(anchor_, 0) : latest_;
     if (!store_.trim_tombstones(stripe, now)) continue;

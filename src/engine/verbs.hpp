@@ -15,6 +15,8 @@ namespace warden::engine {
 
 enum class Durability : std::uint8_t { by_default = 0, durable = 1, buffered = 2, in_memory = 3 };
 
+inline constexpr std::size_t kMaxKeyBytes = 512;
+
 struct Target {
   std::string_view flow;
   std::string_view key;

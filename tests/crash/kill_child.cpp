@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "kill_points.hpp"
 #include "kill_protocol.hpp"
 
 namespace warden::crash {
@@ -84,6 +85,7 @@ void churn(warden_store* store, std::uint32_t round) {
 }  // namespace
 
 int run_child(const char* path, std::uint32_t round, const char* backend, int pipe_fd) {
+  if (const char* point = std::getenv("WARDEN_KILL_POINT")) arm(point);
   warden_config* config = nullptr;
   warden_error err = WARDEN_ERROR_INIT;
   warden_store* store = nullptr;

@@ -3,7 +3,10 @@
 // Kills a loaded child with SIGKILL again and again and checks, from another
 // process, what it had been promised (harness H2).
 //
-//   kill_harness [--kills N] [--seed S] [--backend auto|uring|posix] [--store DIR]
+//   kill_harness [--kills N] [--points M] [--seed S] [--backend auto|uring|posix] [--store DIR]
+//
+// N at random times; then, with --points, at each named point (kill_points.hpp), up to the
+// M-th time that the child passes it.
 //
 // After each kill the parent opens the same store and checks, item by item:
 //   1. acknowledged is there: the item has reached at least the last step answered;
@@ -29,6 +32,7 @@
 #include <set>
 #include <vector>
 
+#include "kill_points.hpp"
 #include "kill_protocol.hpp"
 
 namespace warden::crash {
@@ -55,6 +59,9 @@ struct Harness {
   // Steps begun and not answered, found or not found afterwards: both are right.
   std::uint64_t found = 0;
   std::uint64_t cut = 0;
+  std::set<std::string> reached;             // named points
+  std::set<std::string> reached_places;      // of them, without how often
+  std::set<std::string> places_not_reached;  // yet
 };
 
 // The last thing that each thread said tells where the kill met it.
@@ -102,13 +109,15 @@ void expect(const Harness& h, bool good, const std::string& what) {
   if (!good) fail(h, what);
 }
 
-// Starts the child, kills it after `micros`, and reads all that it said.
-void run_and_kill(Harness& h, std::uint32_t round, std::uint64_t micros) {
+// Starts the child, kills it after `micros`, and reads all that it said. True: it had
+// killed itself at the point that it was given.
+bool run_and_kill(Harness& h, std::uint32_t round, std::uint64_t micros, const Point* point) {
   int fds[2];
   expect(h, pipe(fds) == 0, "pipe");
   const pid_t child = fork();
   if (child == 0) {
     close(fds[0]);
+    if (point != nullptr) setenv("WARDEN_KILL_POINT", point->name().c_str(), 1);
     execl(h.self.c_str(), h.self.c_str(), "--child", h.store.c_str(), std::to_string(round).c_str(),
           h.backend.c_str(), std::to_string(fds[1]).c_str(), nullptr);
     _exit(5);
@@ -135,13 +144,15 @@ void run_and_kill(Harness& h, std::uint32_t round, std::uint64_t micros) {
   close(fds[0]);
   int status = 0;
   waitpid(child, &status, 0);
-  expect(h, WIFSIGNALED(status), "the child ended by itself before it was killed");
+  expect(h, WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+         "the child ended by itself before it was killed");
   note_points(h, said);
   for (const Message& m : said) {
     Known& known = h.items[key_of(m.round, m.thread, m.item)];
     (m.answered != 0 ? known.answered : known.begun) = m.step;
     h.answers += m.answered;
   }
+  return !killed;
 }
 
 std::uint32_t step_of(const Harness& h, warden_store* store, const std::string& key) {
@@ -250,15 +261,40 @@ void check(Harness& h) {
   warden_free(store);
 }
 
-int run(Harness& h, std::uint32_t kills) {
-  std::printf("kill_harness --kills %u --backend %s --seed %llu\n", kills, h.backend.c_str(),
-              static_cast<unsigned long long>(h.seed));
+// Points that every opening passes are waited for; of the others, those are reported that
+// no child has passed before its time was over.
+void run_points(Harness& h, std::uint32_t round, std::uint32_t most) {
+  constexpr std::uint64_t kLong = 120'000'000;
+  constexpr std::uint64_t kShort = 250'000;
+  const std::vector<Point> points = named_points(most, h.backend != "posix");
+  for (const Point& point : points) {
+    // Odd rounds free segments.
+    round += round % 2 == 0 ? 1 : 2;
+    const bool there = run_and_kill(h, round, point.certain ? kLong : kShort, &point);
+    expect(h, there || !point.certain, point.name() + " was not passed");
+    const std::string place = std::string(point.call) + " of " + point.file;
+    if (there) h.reached.insert(point.name());
+    (there ? h.reached_places : h.places_not_reached).insert(place);
+    check(h);
+  }
+  for (const std::string& place : h.reached_places) h.places_not_reached.erase(place);
+  std::printf("points: killed at %zu of %zu named points; %zu distinct calls and files, 0 lost\n",
+              h.reached.size(), points.size(), h.reached_places.size());
+  for (const std::string& place : h.places_not_reached) {
+    std::printf("  not passed in time: %s\n", place.c_str());
+  }
+}
+
+int run(Harness& h, std::uint32_t kills, std::uint32_t points) {
+  std::printf("kill_harness --kills %u --points %u --backend %s --seed %llu\n", kills, points,
+              h.backend.c_str(), static_cast<unsigned long long>(h.seed));
   std::mt19937_64 random(h.seed);
   for (std::uint32_t round = 0; round < kills; ++round) {
-    run_and_kill(h, round, 3'000 + random() % 150'000);
+    run_and_kill(h, round, 3'000 + random() % 150'000, nullptr);
     check(h);
   }
   report(h, kills);
+  if (points != 0) run_points(h, kills, points);
   return 0;
 }
 
@@ -273,11 +309,14 @@ int main(int argc, char** argv) {
   }
   Harness h;
   std::uint32_t kills = 100;
+  std::uint32_t points = 0;
   h.seed = std::random_device{}();
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string option = argv[i];
     if (option == "--kills")
       kills = static_cast<std::uint32_t>(std::strtoul(argv[i + 1], nullptr, 10));
+    if (option == "--points")
+      points = static_cast<std::uint32_t>(std::strtoul(argv[i + 1], nullptr, 10));
     if (option == "--seed") h.seed = std::strtoull(argv[i + 1], nullptr, 0);
     if (option == "--backend") h.backend = argv[i + 1];
     if (option == "--store") h.store = argv[i + 1];
@@ -289,7 +328,7 @@ int main(int argc, char** argv) {
     if (mkdtemp(pattern.data()) == nullptr) return 2;
     h.store = pattern;
   }
-  const int result = run(h, kills);
+  const int result = run(h, kills, points);
   if (own) std::filesystem::remove_all(h.store);
   return result;
 }

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// H10 on the simulated disk with a limit of bytes: new work is refused and leaves
+// H10 on the simulated disk with a limit of bytes, of the disk (ENOSPC) or of a quota
+// (EDQUOT): new work is refused and leaves
 // nothing, what closes and acknowledges goes on, and all of it again by itself.
 #include <gtest/gtest.h>
+
+#include <cerrno>
+#include <cstring>
 
 #include "client.hpp"
 #include "expected.hpp"
@@ -14,9 +18,10 @@ namespace {
 using test::kS;
 using test::numbered;
 
-class FullDisk : public ::testing::Test {
+class FullDisk : public ::testing::TestWithParam<int> {
  protected:
   void SetUp() override {
+    world_.full_error = -GetParam();
     ASSERT_EQ(engine_.open(), WARDEN_OK) << engine_.error.message;
     ASSERT_EQ(define(test::kTimer), WARDEN_OK);
     warden_consumer* made = nullptr;
@@ -66,14 +71,15 @@ class FullDisk : public ::testing::Test {
   std::int64_t now_ = kS;
 };
 
-TEST_F(FullDisk, RefusesWhatIsNewGoesOnClosingAndResumesByItself) {
+TEST_P(FullDisk, RefusesWhatIsNewGoesOnClosingAndResumesByItself) {
   for (int i = 0; i < 6; ++i) ASSERT_EQ(track(numbered("early", i)), WARDEN_NEW);
   world_.capacity = world_.used() + 40 * 1024;  // less than the next segment takes
   const int taken = fill();
   EXPECT_EQ(state(numbered("k", taken)), "") << "nothing half applied";
   EXPECT_EQ(engine_.heard.warnings, 1u) << "said once";
   EXPECT_NE(engine_.heard.last.find("sim: cannot"), std::string::npos) << engine_.heard.last;
-  EXPECT_NE(engine_.heard.last.find("No space left"), std::string::npos) << engine_.heard.last;
+  EXPECT_NE(engine_.heard.last.find(std::strerror(GetParam())), std::string::npos)
+      << engine_.heard.last;
   // Everything that would be new.
   EXPECT_EQ(track("other"), WARDEN_E_NO_SPACE);
   EXPECT_EQ(define(test::kUpload), WARDEN_E_NO_SPACE);
@@ -120,7 +126,7 @@ TEST_F(FullDisk, RefusesWhatIsNewGoesOnClosingAndResumesByItself) {
 }
 
 // Until nothing at all fits: closings are refused then, as a whole, and go on later.
-TEST_F(FullDisk, WhenTheReserveIsUsedUpClosingsAreRefusedWholeToo) {
+TEST_P(FullDisk, WhenTheReserveIsUsedUpClosingsAreRefusedWholeToo) {
   for (int i = 0; i < 4; ++i) ASSERT_EQ(track(numbered("early", i)), WARDEN_NEW);
   world_.capacity = world_.used() + 40 * 1024;
   const int taken = fill();
@@ -150,7 +156,7 @@ TEST_F(FullDisk, WhenTheReserveIsUsedUpClosingsAreRefusedWholeToo) {
 }
 
 // The disk is full when a program starts: what is there opens, and closings go on.
-TEST_F(FullDisk, AStoreOpensOnAFullDiskIfASegmentIsLeft) {
+TEST_P(FullDisk, AStoreOpensOnAFullDiskIfASegmentIsLeft) {
   for (int i = 0; i < 20; ++i) ASSERT_EQ(track(numbered("early", i)), WARDEN_NEW);
   rest();
   ops_.reset();
@@ -160,6 +166,9 @@ TEST_F(FullDisk, AStoreOpensOnAFullDiskIfASegmentIsLeft) {
   EXPECT_EQ(define(test::kTimer), WARDEN_OK);
   EXPECT_EQ(complete("early0"), WARDEN_ON_TIME);
 }
+
+INSTANTIATE_TEST_SUITE_P(Errors, FullDisk, ::testing::Values(ENOSPC, EDQUOT),
+                         [](const auto& of) { return of.param == EDQUOT ? "Quota" : "Disk"; });
 
 }  // namespace
 }  // namespace warden::fault

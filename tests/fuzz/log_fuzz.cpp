@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libFuzzer's entry; built where the compiler has it.
-#include <cstdio>
-#include <cstdlib>
-
+// Fuzz target of recovery: what log_mutation.hpp says, for any bytes.
 #include "log_mutation.hpp"
+#include "plant.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto outcome = warden::fuzz::open_mutated(data, size);
-  if (outcome.wrong.empty()) return 0;
-  std::fprintf(stderr, "%s\n", outcome.wrong.c_str());
-  std::abort();
+  warden::fuzz::require(outcome.wrong.empty(), "recovery", outcome.wrong);
+  warden::fuzz::misbehave(size);
+  return 0;
 }

@@ -80,8 +80,9 @@ std::string run_fault(std::uint64_t site, int error, bool sticky, bool& unnotice
   return opens_intact(model);
 }
 
-std::string run_full_disk() {
+std::string run_full_disk(int error) {
   SimWorld world(kRun);
+  world.full_error = error;
   io::ManualClock clock(kSecond);
   LogModel model(world, clock);
   // Large enough for what closings leave free.

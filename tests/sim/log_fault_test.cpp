@@ -60,6 +60,7 @@ TEST(LogFaults, AFullDiskIsToldOfWithoutMemory) {
 
 TEST(LogFaults, AFullDiskRefusesAndResumes) {
   EXPECT_EQ(run_full_disk(), "");
+  EXPECT_EQ(run_full_disk(-EDQUOT), "") << "a quota is used up";
 }
 
 TEST(LogFaults, ASecondOpeningIsRefused) {

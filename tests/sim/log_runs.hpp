@@ -31,7 +31,7 @@ std::uint64_t fault_sites();
 // then the log opens intact. `unnoticed`: the run did not meet an error.
 std::string run_fault(std::uint64_t site, int error, bool sticky, bool& unnoticed);
 // A disk that is full: submits are refused, closings go on, and it resumes.
-std::string run_full_disk();
+std::string run_full_disk(int error = -ENOSPC);
 // A second opening for writing is refused, and disturbs nothing.
 std::string run_second_opener();
 

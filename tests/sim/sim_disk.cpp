@@ -55,13 +55,15 @@ class SimFile final : public io::File {
     if (world_.chance(world_.faults.again)) result = -EAGAIN;
     if (world_.chance(world_.faults.interrupted)) result = -EINTR;
     if (world_.chance(world_.faults.write_error)) result = -EIO;
-    if (result > 0 && grown != 0 && world_.used() + grown > world_.capacity) result = -ENOSPC;
+    if (result > 0 && grown != 0 && world_.used() + grown > world_.capacity) {
+      result = world_.full_error;
+    }
     if (result > 0 && world_.take_short()) {
       result = static_cast<std::int64_t>(world_.rng()() % (size / kSector + 1) * kSector);
     }
     if (result <= 0) {
       // Over, but part of it may have been done all the same.
-      const bool none = result == -ENOSPC || result == -EAGAIN || result == 0;
+      const bool none = result == world_.full_error || result == -EAGAIN || result == 0;
       write.data.resize(none ? 0 : world_.rng()() % (size / kSector + 1) * kSector);
       write.completed = true;
       put(node_->seen, write.offset, write.data.data(), write.data.size());

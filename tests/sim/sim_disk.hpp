@@ -115,6 +115,7 @@ class SimWorld {
   // ---- the driver's side
   Faults faults;
   std::uint64_t capacity = ~std::uint64_t{0};  // bytes of all files together
+  int full_error = -ENOSPC;                    // what is answered beyond; -EDQUOT: by a quota
   // Crash before the operation of this number, counted from restart(); 0: never.
   std::uint64_t crash_at = 0;
   // Answers this instead of doing the operation of this number; once, or from then on.
