@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Coverage by file out of gcovr's JSON, less what a list argues for.
 
-  tests/coverage_report.py COVERAGE.json EXCLUSIONS.txt [--strict [FILE...]]
+  tests/coverage_report.py COVERAGE.json EXCLUSIONS.txt [--strict]
 
 An entry of the list: `file | text | reason`, the file * for all. It excuses the branches
 and lines of every source line of that file that contains the text; one that excuses
 nothing is an error, so the list cannot outlive the code. Where the reason speaks of
 chance the line may be covered by chance too: then it need only be there. With --strict
-it is an error if anything else is uncovered, but in the files named after it.
-Throws are not branches here, nor is what the compiler
+it is an error if anything else is uncovered. Throws are not branches here, nor is what the compiler
 adds for destructors (gcovr's --exclude-throw-branches, --exclude-unreachable-branches).
 """
 
