@@ -159,7 +159,8 @@ Code Cleaner::clean_oldest() {
     const log::Log::Oldest oldest = log.oldest();
     if (oldest.number == 0) return Code::ok;
     measuring_ = false;
-    Error error = log.starved() ? measure(oldest) : Error{};
+    fits_ = log.starved();
+    Error error = fits_ ? measure(oldest) : Error{};
     if (!error) error = move_oldest(oldest);
     if (!error) {
       log::Catalog catalog = next_.catalog();
@@ -206,6 +207,11 @@ void Cleaner::keep_pace(std::size_t bytes) noexcept {
     moved_.wait_for(lock, std::chrono::milliseconds(1),
                     [&] { return stop_.load(std::memory_order_relaxed); });
   }
+}
+
+// Blocks are padded: what was read is what counts, not the records alone.
+void Cleaner::progress(std::uint64_t done, std::uint64_t) {
+  pass_read_ = done;
 }
 
 Error Cleaner::move_oldest(const log::Log::Oldest& oldest) {
@@ -258,6 +264,8 @@ Error Cleaner::apply(Lsn, RecordType type, std::uint64_t incarnation,
                      std::span<const std::byte> content) {
   keep_pace(content.size());
   if (stop_.load(std::memory_order_relaxed)) return Error{Code::store_closed, {}};
+  // Full since it began: the last of the room is for what fits, which is measured first.
+  if (!fits_ && store_.recorder_.log().starved()) return Error{Code::no_space, {}};
   switch (type) {
     case RecordType::body:
     case RecordType::item:

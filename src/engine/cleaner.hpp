@@ -88,6 +88,7 @@ class Cleaner final : private log::ReplaySink {
   // Of one segment. An error ends the pass: store_closed when it is to stop.
   Error apply(Lsn lsn, log::RecordType type, std::uint64_t incarnation,
               std::span<const std::byte> content) override;
+  void progress(std::uint64_t done, std::uint64_t total) override;
   Error keyed(log::RecordType type, std::uint64_t incarnation, std::span<const std::byte> content);
   Error state(std::span<const std::byte> content, std::uint64_t incarnation);
   Error stones(std::span<const std::byte> content);
@@ -139,10 +140,11 @@ class Cleaner final : private log::ReplaySink {
   Lsn pass_from_ = Lsn::none;       // where the log ended when the pass began
   Nanos pass_begun_ = 0;            // by CLOCK_MONOTONIC
   std::uint64_t pass_copied_ = 0;   // round_copied_ then
-  std::uint64_t pass_read_ = 0;     // bytes of records gone through
+  std::uint64_t pass_read_ = 0;     // bytes gone through
   std::uint64_t pass_allowed_ = 0;  // bytes that may be, as far as it was looked up
   std::uint64_t bound_ = 0;         // raised when a round was in vain; 0: not
   bool ended_ = false;              // given up
+  bool fits_ = false;               // measured on a full disk before the pass began
   bool measuring_ = false;          // nothing is written, only added up
   std::uint64_t measured_ = 0;
   mutable std::mutex failure_lock_;

@@ -253,7 +253,7 @@ class RealDir final : public Dir {
  private:
   int fd_;
   int lock_ = -1;
-  bool buffered_ = false;  // by the opener's thread, then by the committer's role
+  bool buffered_ = false;  // by the opener's thread, then by the log's clerk
   const std::uint32_t generation_ = fork_generation();
   Backend backend_;
 };

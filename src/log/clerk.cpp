@@ -70,7 +70,9 @@ int Clerk::attempt() {
     case Errand::Kind::create:
       return dir_.open(name, io::Open::create, errand_.file);
     case Errand::Kind::recycle:
-      result = dir_.rename(errand_.from.c_str(), name);
+      // From a failure to open it on, it has its new name.
+      if (!errand_.from.empty()) result = dir_.rename(errand_.from.c_str(), name);
+      if (result == 0) errand_.from.clear();
       return result == 0 ? dir_.open(name, io::Open::read_write, errand_.file) : result;
     case Errand::Kind::list:
       result = dir_.sync();

@@ -35,14 +35,14 @@ namespace warden::log {
 struct Errand {
   enum class Kind : std::uint8_t {
     create,   // the file `name`, opened into `file`
-    recycle,  // `from` renamed to `name`, and that opened
+    recycle,  // `from` renamed to `name` and then cleared, and `name` opened
     list,     // the directory flushed, then `manifest` written
     drop,     // `manifest` written, then the file `from` removed, if it names one
   };
   Kind kind = Kind::create;
   std::string from;
   std::string name;
-  Manifest manifest;  // its number moves on, whatever comes of it
+  Manifest manifest;  // its number moves on once CURRENT may name it
   std::unique_ptr<io::File> file;
   int result = 0;  // 0, -errno
 };
@@ -50,7 +50,7 @@ struct Errand {
 class Clerk {
  public:
   explicit Clerk(io::Dir& dir) noexcept : dir_(dir) {}
-  ~Clerk();  // idle, unless the log was given up as a whole or the process is a child
+  ~Clerk();  // idle, unless the process is a forked child
   Clerk(const Clerk&) = delete;
   Clerk& operator=(const Clerk&) = delete;
 

@@ -58,6 +58,8 @@ bool Committer::turn(bool drain) noexcept {
     busy |= build_blocks();
     busy |= issue_flush();
     if (!drain) {
+      // One errand at a time: first the one that records may be waiting for.
+      if (spares_.empty()) busy |= make_spare();
       busy |= free_oldest();
       busy |= make_spare();
       busy |= beacon();
@@ -67,16 +69,19 @@ bool Committer::turn(bool drain) noexcept {
   return busy;
 }
 
-Nanos Committer::idle_time() noexcept {
+Nanos Committer::idle_time(bool drain) noexcept {
   if (failed()) return kNever;
   const Nanos now = clock_.now_elapsed();
   Nanos until = kNever;
-  // A beacon comes behind all that is published, so not while some of that waits.
-  if (beacon_owed_ && outstanding_ == 0 && !pending()) until = std::min(until, beacon_due_);
-  const std::uint64_t wanted = free_wanted();
-  // One that a backup holds: its owner asks again.
-  const bool freeing = wanted != 0 && clerk_.idle() && !is_pinned(wanted);
-  if (starved() && (spare_due() || freeing)) until = std::min(until, maker_.retry_at);
+  if (!drain) {
+    // A beacon comes behind all that is published, so not while some of that waits.
+    if (beacon_owed_ && outstanding_ == 0 && !pending()) until = std::min(until, beacon_due_);
+    const std::uint64_t wanted = free_wanted();
+    // One that a backup holds: its owner asks again.
+    const bool freeing = wanted != 0 && clerk_.idle() && !is_pinned(wanted);
+    const bool later = starved() || maker_.retry_at > now;
+    if (later && (spare_due() || freeing)) until = std::min(until, maker_.retry_at);
+  }
   for (const Slot& slot : slots_) {
     if (slot.state == SlotState::waiting) until = std::min(until, slot.retry_at);
   }

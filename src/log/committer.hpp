@@ -18,8 +18,9 @@
 //    its header is written with the first block and flushed no later.
 // 5. Segments are freed strictly oldest first, on request; a file is renamed or
 //    removed only after a manifest without it is durable.
-// 6. What takes the directory's journal is the clerk's, on a thread of its own: the
-//    manifest here changes once the one that says so is durable, not before.
+// 6. What takes the directory's journal while all is well is the clerk's, on a thread of
+//    its own: segments come into and leave the manifest here once the one that says so is
+//    durable, not before.
 // 7. A full disk is no failure: the spare segment is made ahead, and when that
 //    cannot be done the log is `starved` until it can.
 #pragma once
@@ -96,7 +97,7 @@ class Committer {
   // pending() is true, but only a completion or time can help.
   bool blocked() const noexcept { return blocked_; }
   // How long nothing needs to be done if nobody publishes or completes.
-  Nanos idle_time() noexcept;
+  Nanos idle_time(bool drain = false) noexcept;
   // Commits what is published now, at most one block, in this thread. False if that
   // is turn()'s business at present.
   bool commit_inline() noexcept;

@@ -318,7 +318,7 @@ void Log::sleep(bool committing) noexcept {
     std::unique_lock<std::mutex> lock(role_, std::defer_lock);
     if (!committing) lock.lock();
     more = committer_->pending() && !committer_->blocked() && !committer_->failed();
-    limit = committer_->idle_time();
+    limit = committer_->idle_time(stop_.load(std::memory_order_acquire));
     timed_ = limit != kNever;
   }
   more |= committer_->errand_done();  // its clerk, too, may have found us awake

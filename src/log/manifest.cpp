@@ -216,7 +216,12 @@ int write_manifest(io::Dir& dir, Manifest& manifest) {
   const std::string text = current_text(name);
   if (result == 0) result = write_small(dir, "CURRENT.tmp", text.data(), text.size());
   if (result == 0) result = dir.rename("CURRENT.tmp", "CURRENT");
-  if (result == 0 && entries) result = dir.sync();
+  if (result != 0) {  // nothing names it: the next attempt takes the number again
+    dir.unlink(name.c_str());
+    manifest.number = old;
+    return result;
+  }
+  if (entries) result = dir.sync();
   if (result != 0) return result;
   if (old != 0) dir.unlink(manifest_name(old).c_str());  // left over: removed when opening
   return 0;

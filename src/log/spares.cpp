@@ -47,8 +47,7 @@ bool Committer::spare_due() const noexcept {
 
 bool Committer::make_spare() noexcept {
   Maker& maker = maker_;
-  if (!spare_due()) return false;
-  if (starved() && clock_.now_elapsed() < maker.retry_at) return false;
+  if (!spare_due() || clock_.now_elapsed() < maker.retry_at) return false;
   switch (maker.state) {
     case Maker::State::idle:
       return begin_spare();
@@ -86,7 +85,6 @@ bool Committer::begin_spare() noexcept {
     errand.from = segment_name(recyclable_.number);
     maker.entry.size = recyclable_.size;
     maker.limit = kPage;
-    recyclable_ = {};
   } else {
     maker.entry.size = std::min(options_.segment_bytes, current_.entry.size * 2);
     maker.limit = maker.entry.size;
@@ -99,11 +97,15 @@ bool Committer::begin_spare() noexcept {
 
 void Committer::complete_open(Errand& errand) noexcept {
   maker_.file = std::move(errand.file);
+  const bool recycle = errand.kind == Errand::Kind::recycle;
   if (errand.result < 0) {
+    // Renamed but not opened: it is used again under that name.
+    if (recycle && errand.from.empty()) recyclable_.number = maker_.entry.number;
     make_failed("create a segment", errand.result);
     return;
   }
-  if (errand.kind == Errand::Kind::recycle) {
+  if (recycle) {
+    recyclable_ = {};
     counters_.recycled.fetch_add(1, std::memory_order_relaxed);
   }
   maker_.state = Maker::State::writing;
@@ -172,8 +174,7 @@ bool Committer::is_pinned(std::uint64_t number) const noexcept {
 // a manifest without it, then the file.
 bool Committer::free_oldest() noexcept {
   const std::uint64_t wanted = free_wanted();
-  if (wanted == 0 || !clerk_.idle()) return false;
-  if (starved() && clock_.now_elapsed() < maker_.retry_at) return false;
+  if (wanted == 0 || !clerk_.idle() || clock_.now_elapsed() < maker_.retry_at) return false;
   if (planted(Plant::unlink_before_manifest)) {
     dir_.unlink(segment_name(wanted).c_str());
     dir_.sync();
@@ -229,6 +230,7 @@ void Committer::complete_drop(Errand& errand) noexcept {
   freed_.store(entry.number, std::memory_order_release);
   free_wanted_.store(0, std::memory_order_release);
   publish_room();
+  if (spares_.size() >= options_.spares) set_starved("", 0);  // else the spare's manifest says so
   listener_.freed();
 }
 
@@ -298,7 +300,8 @@ void Committer::complete_list() noexcept {
 
 // For want of room or memory: later again. Anything else ends the log.
 void Committer::manifest_failed(int result) noexcept {
-  if (!is_full(-result) && result != -ENOMEM) {
+  const Code code = code_of_errno(-result);
+  if (code != Code::no_space && code != Code::no_memory) {
     fail("write a manifest", result);
     return;
   }

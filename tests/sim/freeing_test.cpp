@@ -5,6 +5,7 @@
 // every one but the freed segment's, and then the catalog that replaces them.
 #include <gtest/gtest.h>
 
+#include "hooked_disk.hpp"
 #include "io/posix_disk.hpp"
 #include "log/log.hpp"
 #include "log_runs.hpp"
@@ -42,12 +43,15 @@ class Freeing : public testing::Test {
   }
 
   // A log of several segments, nothing of it in flight, the next one made.
-  void fill() {
+  void fill(const Hook* hook = nullptr) {
     log_.reset();
     world_ = std::make_unique<SimWorld>(1);
     disk_ = make_sim_disk(*world_, clock_);
+    hooked_ = std::make_unique<HookedDisk>(*disk_);
+    if (hook != nullptr) hooked_->hook = [hook](const Call& call) { return (*hook)(call); };
+    io::Disk& disk = hook != nullptr ? *hooked_ : *disk_;
     Count sink;
-    ASSERT_EQ(log::Log::open(*disk_, "store", options_, sink, log_).code, Code::ok);
+    ASSERT_EQ(log::Log::open(disk, "store", options_, sink, log_).code, Code::ok);
     append(kRecords);
     settle();
     oldest_ = log_->oldest();
@@ -88,18 +92,22 @@ class Freeing : public testing::Test {
     EXPECT_EQ(sink.seen, gone ? kRecords - in_oldest_ : kRecords) << where;
     return gone;
   }
-  bool has_file(std::uint64_t number) {
+  int files(const std::string& prefix) {
     std::unique_ptr<io::Dir> dir;
     std::vector<std::string> names;
     EXPECT_EQ(disk_->open_dir("store", false, dir), 0);
     EXPECT_EQ(dir->list(names), 0);
-    return std::count(names.begin(), names.end(), log::segment_name(number)) == 1;
+    return static_cast<int>(std::count_if(names.begin(), names.end(), [&](const std::string& name) {
+      return name.compare(0, prefix.size(), prefix) == 0;
+    }));
   }
+  bool has_file(std::uint64_t number) { return files(log::segment_name(number)) == 1; }
 
   io::ManualClock clock_{kSecond};
   log::Options options_;
   std::unique_ptr<SimWorld> world_;
   std::unique_ptr<io::Disk> disk_;
+  std::unique_ptr<HookedDisk> hooked_;
   std::unique_ptr<log::Log> log_;
   log::Log::Oldest oldest_;
   int in_oldest_ = 0;
@@ -109,7 +117,7 @@ TEST_F(Freeing, AnyOperationMayFail) {
   int ended = 0;
   int flushes = 0;
   int waited = 0;
-  for (const int answer : {-EIO, -ENOSPC, -EDQUOT}) {
+  for (const int answer : {-EIO, -ENOSPC, -EDQUOT, -EMFILE}) {
     for (std::uint64_t n = 1;; ++n) {
       fill();
       const std::string where = std::to_string(n) + " answering " + std::to_string(answer) + ": ";
@@ -120,7 +128,8 @@ TEST_F(Freeing, AnyOperationMayFail) {
       world_->fail_with = answer;
       const Code code = free_oldest();
       const bool reached = world_->operations() >= before + n;
-      if (is_error(code)) {  // of a failed flush of blocks whatever it answers
+      world_->fail_at = 0;
+      if (is_error(code)) {  // a failed flush of blocks, whatever it answers
         (answer == -EIO ? ended : flushes) += 1;
         EXPECT_TRUE(code == Code::io || code == Code::outcome_unknown) << where << raw(code);
         EXPECT_TRUE(log_->failed()) << where;
@@ -129,6 +138,8 @@ TEST_F(Freeing, AnyOperationMayFail) {
         // Also where its file could not be removed: the next opening does that.
         ASSERT_EQ(code, Code::ok) << where;
         waited += full;
+        EXPECT_FALSE(log_->stats().starved) << where << "there is room again";
+        EXPECT_LE(files("MANIFEST-"), 2) << where << "one that CURRENT may have named";
         EXPECT_GT(log_->oldest().number, oldest_.number) << where;
         EXPECT_TRUE(is_gone(where)) << where;
       }
@@ -137,7 +148,7 @@ TEST_F(Freeing, AnyOperationMayFail) {
   }
   std::printf("freeing: %d operations end the log, %d make it wait\n", ended, waited);
   EXPECT_GT(ended, 5);
-  EXPECT_EQ(flushes, 2) << "one, for each of two answers";
+  EXPECT_EQ(flushes, 4) << "one for each of three answers; a write that answers EMFILE";
   EXPECT_GT(waited, 5);
 }
 
@@ -176,6 +187,34 @@ TEST_F(Freeing, TheFirstFileIsUsedAgainTheNextIsRemoved) {
   EXPECT_FALSE(has_file(first));
   EXPECT_EQ(log_->stats().freed, 2u);
   EXPECT_EQ(log_->stats().recycled, 1u);
+}
+
+// The freed file cannot be renamed for a while, or not opened under its new name.
+TEST_F(Freeing, AFileThatCannotBeTakenAtOnceIsUsedAgainLater) {
+  for (const Op op : {Op::rename, Op::open}) {
+    Hook hook = [](const Call&) -> Answer { return {}; };
+    fill(&hook);
+    append(kRecords);
+    settle();
+    ASSERT_EQ(free_oldest(), Code::ok);
+    settle();
+    const int before = files("wal-");
+    int refused = 0;
+    hook = [&](const Call& call) -> Answer {
+      if (call.op != op || call.name.compare(0, 4, "wal-") != 0 || refused == 3) return {};
+      ++refused;
+      return -EMFILE;
+    };
+    for (int i = 0; i < 200 && log_->stats().recycled == 0; ++i) {
+      append(10);
+      settle();
+      clock_.advance(kSecond);
+    }
+    EXPECT_EQ(log_->stats().recycled, 1u);
+    log_.reset();  // before the hook
+    EXPECT_EQ(refused, 3);
+    EXPECT_EQ(files("wal-"), before) << "no file was left behind, none was made";
+  }
 }
 
 // Nothing was written since it was opened, so all there is may go.

@@ -5,8 +5,7 @@
 // be done. And onto a disk that fills up.
 #include <gtest/gtest.h>
 
-#include <functional>
-
+#include "hooked_disk.hpp"
 #include "io/posix_disk.hpp"
 #include "log/log.hpp"
 #include "sim_disk.hpp"
@@ -41,48 +40,6 @@ class TwoDisks final : public io::Disk {
  private:
   std::unique_ptr<io::Disk> from_;
   std::unique_ptr<io::Disk> to_;
-};
-
-// A directory that does something before each renaming of CURRENT.
-class WatchedDir final : public io::Dir {
- public:
-  using Hook = std::function<int()>;
-  WatchedDir(std::unique_ptr<io::Dir> dir, const Hook& hook) : dir_(std::move(dir)), hook_(hook) {}
-  int open(const char* name, io::Open mode, std::unique_ptr<io::File>& out) noexcept override {
-    return dir_->open(name, mode, out);
-  }
-  int rename(const char* from, const char* to) noexcept override {
-    const int result = std::string_view(to) == "CURRENT" && hook_ ? hook_() : 0;
-    return result == 0 ? dir_->rename(from, to) : result;
-  }
-  int unlink(const char* name) noexcept override { return dir_->unlink(name); }
-  int sync() noexcept override { return dir_->sync(); }
-  int list(std::vector<std::string>& names) noexcept override { return dir_->list(names); }
-  int lock(std::int64_t& holder) noexcept override { return dir_->lock(holder); }
-  int locked() noexcept override { return dir_->locked(); }
-  void unlock() noexcept override { dir_->unlock(); }
-  int make_queue(unsigned depth, std::unique_ptr<io::Queue>& out,
-                 std::string& note) noexcept override {
-    return dir_->make_queue(depth, out, note);
-  }
-
- private:
-  std::unique_ptr<io::Dir> dir_;
-  const Hook& hook_;
-};
-
-class WatchedDisk final : public io::Disk {
- public:
-  WatchedDisk(io::Disk& disk, const WatchedDir::Hook& hook) : disk_(disk), hook_(hook) {}
-  int open_dir(const char* path, bool create, std::unique_ptr<io::Dir>& out) noexcept override {
-    const int result = disk_.open_dir(path, create, out);
-    if (result == 0) out = std::make_unique<WatchedDir>(std::move(out), hook_);
-    return result;
-  }
-
- private:
-  io::Disk& disk_;
-  const WatchedDir::Hook& hook_;
 };
 
 class BackupPower : public testing::Test {
@@ -184,8 +141,7 @@ TEST_F(BackupPower, WhileTheOldestSegmentIsBeingFreedItIsOfWhatIsLeft) {
     log_.reset();
     to_ = std::make_unique<SimWorld>(3);
     disk_ = std::make_unique<TwoDisks>(from_, *to_, clock_);
-    WatchedDir::Hook hook;
-    WatchedDisk watched(*disk_, hook);
+    HookedDisk watched(*disk_);
     Count all;
     ASSERT_EQ(log::Log::open(watched, "from", options_, all, log_).code, Code::ok);
     log::Credit credit;
@@ -203,14 +159,14 @@ TEST_F(BackupPower, WhileTheOldestSegmentIsBeingFreedItIsOfWhatIsLeft) {
     catalog.add(log::RecordType::flow, 7, {});
     int copied = 0;
     Error error;
-    hook = [&] {
-      if (copied++ != 0) return 0;
+    watched.hook = [&](const Call& call) -> Answer {
+      if (call.op != Op::rename || call.name != "CURRENT.tmp" || copied++ != 0) return {};
       log::BackupReport report;
       error = log_->backup(*disk_, "to", {}, report);
-      return answer;
+      return answer == 0 ? Answer() : Answer(answer);
     };
     EXPECT_EQ(log_->free_oldest(oldest.number, Lsn::none, std::move(catalog), kNever), Code::ok);
-    hook = nullptr;
+    watched.hook = nullptr;
     EXPECT_EQ(copied, answer == 0 ? 1 : 2);
     ASSERT_EQ(error.code, Code::ok) << error.message;
     EXPECT_GT(log_->oldest().number, oldest.number);
