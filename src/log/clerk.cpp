@@ -65,25 +65,23 @@ void Clerk::perform() noexcept {
 
 int Clerk::attempt() {
   const char* name = errand_.name.c_str();
-  int result = 0;
-  switch (errand_.kind) {
-    case Errand::Kind::create:
-      return dir_.open(name, io::Open::create, errand_.file);
-    case Errand::Kind::recycle:
-      // From a failure to open it on, it has its new name.
-      if (!errand_.from.empty()) result = dir_.rename(errand_.from.c_str(), name);
-      if (result == 0) errand_.from.clear();
-      return result == 0 ? dir_.open(name, io::Open::read_write, errand_.file) : result;
-    case Errand::Kind::list:
-      result = dir_.sync();
-      return result == 0 ? write_manifest(dir_, errand_.manifest) : result;
-    case Errand::Kind::drop:
-      result = write_manifest(dir_, errand_.manifest);
-      // If it stays, the next opening removes it.
-      if (result == 0 && !errand_.from.empty()) dir_.unlink(errand_.from.c_str());
-      return result;
+  if (errand_.kind == Errand::Kind::create) {
+    return dir_.open(name, io::Open::create, errand_.file);
   }
-  return result;
+  if (errand_.kind == Errand::Kind::recycle) {
+    const int renamed = dir_.rename(errand_.from.c_str(), name);
+    if (renamed != 0) return renamed;
+    errand_.from.clear();
+    return dir_.open(name, io::Open::read_write, errand_.file);
+  }
+  if (errand_.kind == Errand::Kind::list) {
+    const int synced = dir_.sync();
+    return synced != 0 ? synced : write_manifest(dir_, errand_.manifest);
+  }
+  const int written = write_manifest(dir_, errand_.manifest);
+  // If the file stays, the next opening removes it.
+  if (written == 0 && !errand_.from.empty()) dir_.unlink(errand_.from.c_str());
+  return written;
 }
 
 }  // namespace warden::log

@@ -252,6 +252,7 @@ class Committer {
   bool begin_spare() noexcept;
   bool free_oldest() noexcept;
   bool take_errand() noexcept;
+  void complete(Errand& errand) noexcept;
   void complete_open(Errand& errand) noexcept;
   void complete_make(std::int64_t result) noexcept;
   bool list_spare() noexcept;

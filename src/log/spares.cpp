@@ -27,46 +27,34 @@ constexpr std::uint64_t kMakerPace = 4;
 }  // namespace
 
 bool Committer::spare_due() const noexcept {
+  using State = Maker::State;
   const Maker& maker = maker_;
   if (maker.busy) return false;
-  switch (maker.state) {
-    case Maker::State::idle:
-      // A store that is only opened and closed makes none.
-      return clerk_.idle() && spares_.size() < options_.spares &&
-             (current_.file || spares_.empty());
-    case Maker::State::writing:
-      return maker.offset < kMakerPace * current_.offset || spares_.empty();
-    case Maker::State::listing:
-      return clerk_.idle();
-    case Maker::State::opening:
-    case Maker::State::flush:
-      return true;
+  if (maker.state == State::writing) {
+    return maker.offset < kMakerPace * current_.offset || spares_.empty();
   }
-  return false;
+  if (maker.state == State::flush) return true;
+  if (!clerk_.idle()) return false;
+  if (maker.state == State::listing) return true;
+  // A store that is only opened and closed makes none.
+  return spares_.size() < options_.spares && (current_.file || spares_.empty());
 }
 
 bool Committer::make_spare() noexcept {
   Maker& maker = maker_;
   if (!spare_due() || clock_.now_elapsed() < maker.retry_at) return false;
-  switch (maker.state) {
-    case Maker::State::idle:
-      return begin_spare();
-    case Maker::State::writing: {
-      const std::size_t size = std::min<std::uint64_t>(kZeroPiece, maker.limit - maker.offset);
-      maker.busy = true;
-      queue_.write(*maker.file, zeros_, size, maker.offset, make_tag(TagKind::maker, 0));
-      return true;
-    }
-    case Maker::State::flush:
-      maker.busy = true;
-      queue_.flush(*maker.file, make_tag(TagKind::maker, 0));
-      return true;
-    case Maker::State::listing:
-      return list_spare();
-    case Maker::State::opening:  // the clerk's
-      break;
+  if (maker.state == Maker::State::idle) return begin_spare();
+  if (maker.state == Maker::State::listing) return list_spare();
+  maker.busy = true;
+  const std::uint64_t tag = make_tag(TagKind::maker, 0);
+  if (maker.state == Maker::State::flush) {
+    queue_.flush(*maker.file, tag);
+    return true;
   }
-  return false;
+  WARDEN_ASSERT(maker.state == Maker::State::writing);
+  const std::size_t size = std::min<std::uint64_t>(kZeroPiece, maker.limit - maker.offset);
+  queue_.write(*maker.file, zeros_, size, maker.offset, tag);
+  return true;
 }
 
 // A new file, or the one of a freed segment: that has its blocks already, and they
@@ -111,26 +99,23 @@ void Committer::complete_open(Errand& errand) noexcept {
   maker_.state = Maker::State::writing;
 }
 
+void Committer::complete(Errand& errand) noexcept {
+  if (errand.kind == Errand::Kind::drop) {
+    complete_drop(errand);
+  } else if (errand.kind == Errand::Kind::list) {
+    complete_list();
+  } else {
+    complete_open(errand);
+  }
+}
+
 // What the clerk has done, or has left to us. Once failed, nothing comes of it any more.
 bool Committer::take_errand() noexcept {
   clerk_.step();
   if (!clerk_.done()) return false;
   Errand& errand = clerk_.errand();
   if (errand.kind != Errand::Kind::drop) maker_.busy = false;
-  if (!failed()) {
-    switch (errand.kind) {
-      case Errand::Kind::create:
-      case Errand::Kind::recycle:
-        complete_open(errand);
-        break;
-      case Errand::Kind::list:
-        complete_list();
-        break;
-      case Errand::Kind::drop:
-        complete_drop(errand);
-        break;
-    }
-  }
+  if (!failed()) complete(errand);
   clerk_.take();
   return true;
 }
@@ -149,14 +134,14 @@ Snapshot Committer::snapshot() {
   const std::lock_guard lock(list_);
   out.manifest.uuid = manifest_.uuid;
   out.manifest.epoch = manifest_.epoch;
-  out.manifest.next_number = manifest_.segments.empty() ? 1 : manifest_.segments.back().number + 1;
+  out.manifest.next_number = manifest_.segments.back().number + 1;  // there is always one
   // One that is being freed is not waited for, and what lived in it is durable.
   out.manifest.segments.assign(manifest_.segments.begin() + (dropping_ != 0 ? 1 : 0),
                                manifest_.segments.end());
   out.manifest.ends = manifest_.ends;
   out.manifest.catalog = dropping_ != 0 ? free_catalog_ : manifest_.catalog;
   out.durable = durable();
-  pinned_ = manifest_.segments.empty() ? kUnpinned : out.manifest.segments.front().number;
+  pinned_ = out.manifest.segments.front().number;
   return out;
 }
 

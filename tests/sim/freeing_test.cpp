@@ -4,6 +4,9 @@
 // turn, and its refusals. Whatever happens, the next opening finds every record, or
 // every one but the freed segment's, and then the catalog that replaces them.
 #include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
 
 #include "hooked_disk.hpp"
 #include "io/posix_disk.hpp"
@@ -171,6 +174,98 @@ TEST_F(Freeing, AnyAllocationMayFail) {
   EXPECT_GT(waited, 2) << "those of the manifest";
 }
 
+TEST_F(Freeing, ReadingWithoutMemorySaysSo) {
+  fill();
+  int refused = 0;
+  for (long n = 0;; ++n) {
+    Count sink;
+    fail_allocation(n);
+    const Error error = log_->read_oldest(oldest_.number, sink);
+    if (end_of_failing()) break;
+    if (!error) continue;
+    ++refused;
+    EXPECT_EQ(error.code, Code::no_memory) << n;
+  }
+  EXPECT_GT(refused, 0);
+}
+
+TEST_F(Freeing, AFailedLogFreesNothing) {
+  fill();
+  world_->fail_at = world_->operations() + 1;
+  world_->fail_with = -EIO;
+  EXPECT_EQ(free_oldest(), Code::outcome_unknown) << "of the block that was to prove it";
+  EXPECT_EQ(free_oldest(), Code::io);
+  EXPECT_FALSE(is_gone(""));
+}
+
+// Its own room in the buffer is taken up: it waits for it, and no longer than it may.
+TEST_F(Freeing, WaitsForRoomAsLongAsItMay) {
+  fill();
+  EXPECT_GT(log_->cleaner_room(), 0u);
+  std::vector<log::Credit> held(1);
+  while (log_->reserve(1024, 1, log::ReserveFlags::cleaner, held.back()) == Code::ok) {
+    held.emplace_back();
+  }
+  held.pop_back();
+  log::Credit last;
+  while (log_->reserve(0, 1, log::ReserveFlags::cleaner, last) == Code::ok) {
+    held.push_back(last);
+  }
+  ASSERT_GT(held.size(), 2u);
+  EXPECT_EQ(free_oldest(kMilli), Code::timeout);
+  for (log::Credit& credit : held) log_->release(credit);
+  EXPECT_EQ(free_oldest(-1), Code::ok);
+}
+
+TEST_F(Freeing, WhileItIsCopiedItWaitsAndAClosedLogEndsThat) {
+  fill();
+  int asked = 0;
+  const log::BackupWatch watch = [&](std::uint64_t) {
+    if (asked++ == 0) EXPECT_EQ(free_oldest(), Code::timeout);
+    return Error{};
+  };
+  log::BackupReport report;
+  SimWorld elsewhere(2);
+  const auto other = make_sim_disk(elsewhere, clock_);
+  ASSERT_EQ(log_->backup(*other, "copy", watch, report).code, Code::ok);
+  ASSERT_GT(asked, 0);
+  EXPECT_EQ(log_->oldest().number, oldest_.number);
+  EXPECT_EQ(log_->close(0), Code::ok);
+  EXPECT_EQ(free_oldest(), Code::store_closed);
+}
+
+// With the scribe's and the clerk's threads.
+TEST(FreeingOnThreads, WaitsForRoomAsLongAsItMay) {
+  char name[] = "/tmp/warden-freeing-XXXXXX";
+  ASSERT_NE(::mkdtemp(name), nullptr);
+  const auto disk = io::make_real_disk(io::Backend::posix);
+  log::Options options;
+  options.segment_bytes = options.first_segment_bytes = 64 * 1024;
+  options.buffer_bytes = 64 * 1024;
+  Count sink;
+  std::unique_ptr<log::Log> log;
+  ASSERT_EQ(log::Log::open(*disk, std::string(name) + "/store", options, sink, log).code, Code::ok);
+  const std::string text(1000, 'r');
+  for (int i = 0; i < kRecords; ++i) {
+    log::Credit credit;
+    ASSERT_EQ(log->reserve(text.size(), 1, log::ReserveFlags::none, credit), Code::ok);
+    log->append(credit, log::RecordType::state, 1, std::as_bytes(std::span(text)));
+    log->release(credit);
+  }
+  ASSERT_EQ(log->sync(kNever), Code::ok);
+  const auto oldest = log->oldest();
+  ASSERT_NE(oldest.number, 0u);
+  std::vector<log::Credit> held;
+  log::Credit one;
+  while (log->reserve(0, 1, log::ReserveFlags::cleaner, one) == Code::ok) held.push_back(one);
+  EXPECT_EQ(log->free_oldest(oldest.number, Lsn::none, a_catalog(), 5 * kMilli), Code::timeout);
+  for (log::Credit& credit : held) log->release(credit);
+  EXPECT_EQ(log->free_oldest(oldest.number, Lsn::none, a_catalog(), kNever), Code::ok);
+  EXPECT_GT(log->oldest().number, oldest.number);
+  log.reset();
+  std::filesystem::remove_all(name);
+}
+
 TEST_F(Freeing, TheFirstFileIsUsedAgainTheNextIsRemoved) {
   fill();
   append(kRecords);
@@ -187,6 +282,10 @@ TEST_F(Freeing, TheFirstFileIsUsedAgainTheNextIsRemoved) {
   EXPECT_FALSE(has_file(first));
   EXPECT_EQ(log_->stats().freed, 2u);
   EXPECT_EQ(log_->stats().recycled, 1u);
+  // All but the one that is being written.
+  while ((oldest_ = log_->oldest()).number != 0) ASSERT_EQ(free_oldest(), Code::ok);
+  append(1);
+  EXPECT_TRUE(has_file(log_->stats().freed + 1));
 }
 
 // The freed file cannot be renamed for a while, or not opened under its new name.

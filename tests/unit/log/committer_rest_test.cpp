@@ -191,6 +191,47 @@ TEST_F(CommitterRest, WithoutASpareTheNextSegmentIsWaitedFor) {
   expect_recovered(2);
 }
 
+// A store that is only opened makes no file more, however many are to be ready.
+TEST_F(CommitterRest, SparesAreMadeOnceSomethingIsWritten) {
+  options_.spares = 2;
+  ASSERT_EQ(begin().code, Code::ok);
+  EXPECT_FALSE(turn());
+  EXPECT_EQ(committer_->manifest().segments.size(), 1u);
+  put(100'000);  // they are zeroed at the pace at which this one fills
+  settle(false);
+  EXPECT_EQ(committer_->manifest().segments.size(), 3u);
+  EXPECT_TRUE(committer_->spare_ready());
+}
+
+// No kernel answers that; if one did, it is not the answer "done".
+TEST_F(CommitterRest, ANewSegmentsFlushThatAnswersANumberHasFailed) {
+  begin_segment();
+  do {
+    while (!held().empty() && held().front() != "flush wal-2") queue_->finish(0);
+    turn();
+  } while (held().empty() || held().front() != "flush wal-2");
+  queue_->finish(0, 1);
+  turn();
+  ASSERT_EQ(failures_.size(), 1u);
+  EXPECT_NE(failures_[0].message.find("flush a new segment"), std::string::npos);
+  expect_recovered(1);
+}
+
+TEST_F(CommitterRest, ZerosThatGoNowhereAreAFullDisk) {
+  begin_segment();
+  for (int tries = 0; !committer_->starved(); ++tries) {
+    ASSERT_LE(tries, 200);
+    turn();
+    if (!held().empty()) queue_->finish(0, 512);
+  }
+  EXPECT_EQ(starved_, std::vector<int>{ENOSPC});
+  EXPECT_FALSE(world_.now().contains("wal-2"));
+  clock_.advance(options_.starved_retry);
+  settle(false);
+  EXPECT_TRUE(committer_->spare_ready());
+  expect_recovered(1);
+}
+
 // ------------------------------------------------------------------------ freeing
 class CommitterFreeing : public CommitterRest {
  protected:
