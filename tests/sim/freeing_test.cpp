@@ -221,7 +221,9 @@ TEST_F(Freeing, WhileItIsCopiedItWaitsAndAClosedLogEndsThat) {
   fill();
   int asked = 0;
   const log::BackupWatch watch = [&](std::uint64_t) {
-    if (asked++ == 0) EXPECT_EQ(free_oldest(), Code::timeout);
+    if (asked++ == 0) {
+      EXPECT_EQ(free_oldest(), Code::timeout);
+    }
     return Error{};
   };
   log::BackupReport report;
