@@ -36,8 +36,8 @@ bool Committer::spare_due() const noexcept {
   if (maker.state == State::flush) return true;
   if (!clerk_.idle()) return false;
   if (maker.state == State::listing) return true;
-  // A store that is only opened and closed makes none.
-  return spares_.size() < options_.spares && (current_.file || spares_.empty());
+  // A store that is only opened and closed makes none; it has one.
+  return spares_.size() < options_.spares && current_.file;
 }
 
 bool Committer::make_spare() noexcept {

@@ -197,7 +197,11 @@ TEST_F(CommitterRest, SparesAreMadeOnceSomethingIsWritten) {
   ASSERT_EQ(begin().code, Code::ok);
   EXPECT_FALSE(turn());
   EXPECT_EQ(committer_->manifest().segments.size(), 1u);
-  put(100'000);  // they are zeroed at the pace at which this one fills
+  put(10);
+  settle(false);
+  EXPECT_EQ(committer_->manifest().segments.size(), 2u) << "the other at the pace of this one";
+  EXPECT_FALSE(committer_->spare_ready());
+  put(100'000);
   settle(false);
   EXPECT_EQ(committer_->manifest().segments.size(), 3u);
   EXPECT_TRUE(committer_->spare_ready());
@@ -251,13 +255,32 @@ class CommitterFreeing : public CommitterRest {
 
 TEST_F(CommitterFreeing, SealingRemovesAFileKeptForTheNextSegment) {
   two_segments();
+  ASSERT_FALSE(committer_->in_flight());
   committer_->request_free(1, {});
+  EXPECT_TRUE(turn());
+  EXPECT_TRUE(committer_->in_flight()) << "the clerk is";
+  EXPECT_EQ(committer_->freed(), 0u);
   settle(false);
   ASSERT_EQ(committer_->freed(), 1u);
   ASSERT_TRUE(world_.now().contains("wal-1")) << "kept, to become the next one";
   ASSERT_EQ(committer_->seal().code, Code::ok);
   EXPECT_FALSE(world_.now().contains("wal-1"));
   EXPECT_EQ(recovered_after_power_loss(), std::vector<std::string>{contents_.back()});
+}
+
+TEST_F(CommitterFreeing, AllOfItBeforeAnythingIsWritten) {
+  two_segments();
+  ASSERT_EQ(committer_->seal().code, Code::ok);
+  ASSERT_EQ(begin().code, Code::ok);
+  int freed = 0;
+  for (std::uint64_t number = 0; (number = committer_->oldest().number) != 0; ++freed) {
+    committer_->request_free(number, {});
+    settle(false);
+    ASSERT_EQ(committer_->freed(), number);
+  }
+  EXPECT_EQ(freed, 2);
+  EXPECT_EQ(committer_->manifest().segments.size(), 1u) << "the spare";
+  EXPECT_EQ(recovered_after_power_loss(), std::vector<std::string>{});
 }
 
 // A full disk refuses the manifest: tried again after a while, whatever else is idle.

@@ -83,12 +83,14 @@ TEST(LogCatalog, GivesBackWhatWasAdded) {
 TEST(LogCatalog, TheFirstErrorEndsTheRound) {
   Catalog catalog;
   for (int i = 0; i < 3; ++i) catalog.add(RecordType::flow, 1, {});
-  int seen = 0;
-  const Error error = catalog.for_each([&](RecordType, std::uint64_t, Part) -> Error {
-    return ++seen == 2 ? Error{Code::corrupt, "here", 0, 0, 0} : Error{};
-  });
-  EXPECT_EQ(error.message, "here");
-  EXPECT_EQ(seen, 2);
+  for (const std::string& text : {std::string("here"), std::string(100, 'h')}) {
+    int seen = 0;
+    const Error error = catalog.for_each([&](RecordType, std::uint64_t, Part) -> Error {
+      return ++seen == 2 ? Error{Code::corrupt, text, 0, 0, 0} : Error{};
+    });
+    EXPECT_EQ(error.message, text);
+    EXPECT_EQ(seen, 2);
+  }
 }
 
 TEST(LogCatalog, CutAnywhereItIsRefusedAndChangesNothing) {
