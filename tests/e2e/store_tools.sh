@@ -176,12 +176,16 @@ data = bytearray(open(path, "rb").read())
 at = 4096
 blocks = []
 while data[at + 16:at + 24] == b"WARDBLK1":
-    length = struct.unpack_from("<I", data, at + 64)[0]
-    blocks.append((length, at))
+    first, end, length, count = struct.unpack_from("<QQII", data, at + 48)
+    blocks.append((count, end - first, at))
     at += length
-length, at = max(blocks[2:])  # its middle: how records fall into blocks is a matter of time
-begin = at + length // 2
-data[begin:begin + 2048] = b"\xa5" * 2048
+# How records fall into blocks is a matter of time: of the block that has most of them,
+# from the middle of the records on, not of the padding behind them.
+count, size, at = max(blocks[2:])
+assert count >= 2, blocks
+begin = at + 128 + size // 2
+hurt = min(size // 4, 2048)
+data[begin:begin + hurt] = b"\xa5" * hurt
 open(path, "wb").write(data)
 END
 before=$(image damaged)
