@@ -217,6 +217,23 @@ TEST_F(Freeing, WaitsForRoomAsLongAsItMay) {
   EXPECT_EQ(free_oldest(-1), Code::ok);
 }
 
+// All that is taken in the buffer would have to find a place before a copy.
+TEST_F(Freeing, ThereIsNoRoomBehindWhatIsTakenAlready) {
+  fill();
+  const std::uint64_t most = options_.buffer_bytes;
+  for (int i = 0; i < 100 && log_->stats().room > most; ++i) append(1);
+  ASSERT_LE(log_->stats().room, most);
+  EXPECT_GT(log_->cleaner_room(), 0u);
+  std::vector<log::Credit> held;
+  log::Credit one;
+  for (const auto flags : {log::ReserveFlags::nowait, log::ReserveFlags::cleaner}) {
+    while (log_->reserve(0, 1, flags, one) == Code::ok) held.push_back(one);
+  }
+  EXPECT_EQ(log_->cleaner_room(), 0u);
+  for (log::Credit& credit : held) log_->release(credit);
+  EXPECT_GT(log_->cleaner_room(), 0u);
+}
+
 TEST_F(Freeing, WhileItIsCopiedItWaitsAndAClosedLogEndsThat) {
   fill();
   int asked = 0;
