@@ -311,15 +311,29 @@ int main(int argc, char** argv) {
   std::uint32_t kills = 100;
   std::uint32_t points = 0;
   h.seed = std::random_device{}();
-  for (int i = 1; i + 1 < argc; i += 2) {
+  for (int i = 1; i < argc; i += 2) {
     const std::string option = argv[i];
-    if (option == "--kills")
-      kills = static_cast<std::uint32_t>(std::strtoul(argv[i + 1], nullptr, 10));
-    if (option == "--points")
-      points = static_cast<std::uint32_t>(std::strtoul(argv[i + 1], nullptr, 10));
-    if (option == "--seed") h.seed = std::strtoull(argv[i + 1], nullptr, 0);
-    if (option == "--backend") h.backend = argv[i + 1];
-    if (option == "--store") h.store = argv[i + 1];
+    const char* value = i + 1 < argc ? argv[i + 1] : "";
+    char* end = nullptr;
+    const std::uint64_t number = std::strtoull(value, &end, 0);
+    const bool is_number = std::isdigit(static_cast<unsigned char>(*value)) != 0 && *end == '\0';
+    if (option == "--kills" && is_number) {
+      kills = static_cast<std::uint32_t>(number);
+    } else if (option == "--points" && is_number) {
+      points = static_cast<std::uint32_t>(number);
+    } else if (option == "--seed" && is_number) {
+      h.seed = number;
+    } else if (option == "--backend" && *value != '\0') {
+      h.backend = value;
+    } else if (option == "--store" && *value != '\0') {
+      h.store = value;
+    } else {
+      std::fprintf(stderr,
+                   "kill_harness: %s '%s': expected --kills, --points or --seed and a number, "
+                   "--backend auto, uring or posix, --store and a directory\n",
+                   option.c_str(), value);
+      return 2;
+    }
   }
   h.self = std::filesystem::canonical("/proc/self/exe").string();
   const bool own = h.store.empty();
