@@ -207,7 +207,8 @@ WARDEN_API int32_t warden_config_set(warden_config *config, const char *key, con
 /** Gets one line about a store, when its state changes and not at every call that it
  *  concerns: once per opening that a simpler way of writing was chosen (code OK); that
  *  the disk is full (E_NO_SPACE), and that it has room again (OK); a device error
- *  (E_IO). text names directory and cause; it is the library's and ends with the call. */
+ *  (E_IO). Trouble is told before a call can answer it, room once it is there. text
+ *  names directory and cause; it is the library's and ends with the call. */
 typedef void (*warden_log_fn)(void *context, uint32_t weight, int32_t code, const char *text);
 /** The hook of stores opened with this configuration; NULL, the default, for none. It is
  *  called from threads of the library and from callers' own, with locks held: it must

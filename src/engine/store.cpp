@@ -21,6 +21,11 @@ std::uint64_t random_word() noexcept {
   return word;
 }
 
+Notices::Weight weight_of(Code code) noexcept {
+  if (code == Code::ok) return Notices::Weight::notice;
+  return code == Code::no_space ? Notices::Weight::warning : Notices::Weight::error;
+}
+
 }  // namespace
 
 Store::Store(const Config& config) noexcept
@@ -123,14 +128,12 @@ void Store::watch_log() {
     hub_.set_durable(lsn);
     durable_bell_.advanced(lsn);
   });
-  log.on_failure([this](const Error& error) {
-    config_.notices.tell(Notices::Weight::error, error);
+  log.on_failure([this] {
     hub_.fail();
     durable_bell_.fail();
   });
-  log.on_room([this](const Error& error) {
-    config_.notices.tell(error ? Notices::Weight::warning : Notices::Weight::notice, error);
-  });
+  log.on_trouble(
+      [this](const Error& error) { config_.notices.tell(weight_of(error.code), error); });
 }
 
 void Store::arm_durable(Lsn lsn) noexcept {

@@ -296,15 +296,20 @@ void Committer::fail(const char* what, std::int64_t result) noexcept {
     failure_.code = Code::io;
   }
   failure_.code = Code::io;
+  listener_.failing(failure_);
   failed_.store(true, std::memory_order_release);
-  listener_.failed(failure_);
+  listener_.failed();
 }
 
 void Committer::set_starved(const char* what, int error) noexcept {
   if (error == 0 && planted(Plant::starved_for_ever)) return;
-  const int before = starved_.exchange(error, std::memory_order_acq_rel);
-  if ((before == 0) == (error == 0)) return;
-  listener_.starved(what, error);
+  const int before = starved_.load(std::memory_order_relaxed);  // written here alone
+  const bool begins = before == 0 && error != 0;
+  const bool ends = before != 0 && error == 0;
+  if (begins) listener_.starved(what, error);
+  starved_.store(error, std::memory_order_release);
+  if (ends) listener_.starved(what, error);
+  if (begins || ends) listener_.room();
 }
 
 }  // namespace warden::log

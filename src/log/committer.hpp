@@ -55,9 +55,13 @@ struct CommitterOptions {
 // for reading.
 struct Listener {
   std::function<void(Lsn)> durable;
-  std::function<void(const Error&)> failed;
-  // What could not be done and why; errno 0: there is room again.
+  // Storage failed or is full (what could not be done, and why; errno 0: there is room
+  // again). Told before a call can answer it, so that who gets the answer finds the
+  // reason told; and room only once it is there.
+  std::function<void(const Error&)> failing;
   std::function<void(const char* what, int error)> starved;
+  std::function<void()> failed;  // from now on calls answer it
+  std::function<void()> room;    // reservations are refused from now on, or not any more
   std::function<void()> freed;
   std::function<void()> segment;  // another one was begun
 };

@@ -267,26 +267,25 @@ void Log::on_segment(std::function<void()> callback) {
   on_segment_ = std::move(callback);
 }
 
-void Log::on_failure(std::function<void(const Error&)> callback) {
+void Log::on_failure(std::function<void()> callback) {
   const std::lock_guard lock(role_);
   on_failure_ = std::move(callback);
 }
 
-void Log::on_room(std::function<void(const Error&)> callback) {
+void Log::on_trouble(std::function<void(const Error&)> callback) {
   const std::lock_guard lock(role_);
-  on_room_ = std::move(callback);
+  on_trouble_ = std::move(callback);
 }
 
 // Under the role. Without memory for a text there is none.
-void Log::room_changed(const char* what, int error) noexcept {
-  buffer_.wake_takers();
-  if (!on_room_) return;
+void Log::tell_of_room(const char* what, int error) noexcept {
+  if (!on_trouble_) return;
   try {
     std::string text = path_ + ": there is room again";
     if (error != 0) text = no_room_text(path_, what, error);
-    on_room_(make_error(error == 0 ? Code::ok : Code::no_space, std::move(text)));
+    on_trouble_(make_error(error == 0 ? Code::ok : Code::no_space, std::move(text)));
   } catch (const std::bad_alloc&) {
-    on_room_(Error{error == 0 ? Code::ok : Code::no_space, {}, 0, 0, 0});
+    on_trouble_(Error{error == 0 ? Code::ok : Code::no_space, {}, 0, 0, 0});
   }
 }
 

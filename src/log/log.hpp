@@ -154,9 +154,10 @@ class Log {
   // short, takes no lock that is held around calls of this log. Set before appending.
   void on_durable(std::function<void(Lsn)> callback);
   // Once, when a write or flush has failed: nothing becomes durable any more.
-  void on_failure(std::function<void(const Error&)> callback);
-  // The disk is full (why, with the file) or has room again (code ok).
-  void on_room(std::function<void(const Error&)> callback);
+  void on_failure(std::function<void()> callback);
+  // Why storage fails or is full, with the file, told before a call can answer it; that
+  // there is room again (code ok), once there is.
+  void on_trouble(std::function<void(const Error&)> callback);
   bool failed() const noexcept { return committer_ && committer_->failed(); }
   // What lies behind a refusal, for a person: the failure, or that the disk is full.
   std::string why(Code code) const;
@@ -235,7 +236,7 @@ class Log {
   void sleep(bool committing) noexcept;
   void wake_scribe() noexcept;
   void durable_moved(Lsn lsn) noexcept;
-  void room_changed(const char* what, int error) noexcept;
+  void tell_of_room(const char* what, int error) noexcept;
   bool lead(Lsn lsn) noexcept;
   Code state_of(Lsn lsn) const noexcept;
   Code state_of_earlier(Lsn lsn) const noexcept;
@@ -262,8 +263,8 @@ class Log {
   std::uint32_t max_content_ = 0;
   std::uint32_t generation_ = 0;  // io::fork_generation() when opened
   std::function<void(Lsn)> on_durable_;
-  std::function<void(const Error&)> on_failure_;
-  std::function<void(const Error&)> on_room_;
+  std::function<void()> on_failure_;
+  std::function<void(const Error&)> on_trouble_;
   std::function<void()> on_segment_;
 
   std::mutex role_;      // the committer role

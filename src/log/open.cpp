@@ -189,14 +189,18 @@ Error Log::start(const Recovered& recovered) {
   options.starved_retry = options_.starved_retry;
   Listener listener;
   listener.durable = [this](Lsn lsn) { durable_moved(lsn); };
-  listener.failed = [this](const Error& error) {
+  listener.failing = [this](const Error& error) {
+    if (on_trouble_) on_trouble_(error);
+  };
+  listener.failed = [this] {
     durable_moved(committer_->durable());
     buffer_.wake_takers();
-    if (on_failure_) on_failure_(error);
+    if (on_failure_) on_failure_();
   };
   listener.freed = [this] { durable_moved(committer_->durable()); };
-  listener.starved = [this](const char* what, int error) {
-    room_changed(what, error);
+  listener.starved = [this](const char* what, int error) { tell_of_room(what, error); };
+  listener.room = [this] {
+    buffer_.wake_takers();
     if (on_segment_) on_segment_();  // who cleans is to know of either
   };
   listener.segment = [this] {

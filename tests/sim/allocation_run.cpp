@@ -250,7 +250,7 @@ std::string run_memory_out_telling() {
     if (!wrong.empty()) return wrong;
     std::vector<Error> told;
     told.reserve(100);
-    model.log().on_room([&](const Error& error) { told.push_back(error); });
+    model.log().on_trouble([&](const Error& error) { told.push_back(error); });
     world.capacity = world.used() + 8 * 1024;  // not enough for the next segment
     bool alive = true;
     for (int i = 0; i < 10 && wrong.empty() && told.empty(); ++i) {

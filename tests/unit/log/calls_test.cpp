@@ -145,7 +145,7 @@ TEST_F(LogCalls, SegmentsAndRoomAreToldOf) {
   std::string text;
   std::mutex lock;
   log->on_segment([&] { ++segments; });
-  log->on_room([&](const Error& error) {
+  log->on_trouble([&](const Error& error) {
     const std::lock_guard one(lock);
     if (error.code == Code::no_space) text = error.message;
     (error.code == Code::ok ? again : full) += 1;
@@ -166,7 +166,7 @@ TEST_F(LogCalls, SegmentsAndRoomAreToldOf) {
   EXPECT_EQ(code, Code::no_space);
   EXPECT_EQ(log->sync(kNever), Code::ok);
   EXPECT_TRUE(log->starved());
-  while (full == 0) std::this_thread::yield();  // told just after it is known
+  EXPECT_EQ(full, 1) << "told before the first answer";
   EXPECT_NE(log->why(code).find("Disk quota exceeded"), std::string::npos) << log->why(code);
   {
     const std::lock_guard one(lock);
@@ -211,7 +211,14 @@ TEST_F(LogCalls, AFailureIsToldOnceAndWhyItIs) {
     log = open(options);
     ASSERT_NE(log, nullptr) << error_.message;
     told = 0;
-    log->on_failure([&](const Error& error) { told += error.code == Code::io ? 1 : 100; });
+    log->on_trouble([&](const Error& error) {
+      EXPECT_FALSE(log->failed()) << "told before a call can answer it";
+      told += error.code == Code::io ? 1 : 100;
+    });
+    log->on_failure([&] {
+      EXPECT_TRUE(log->failed());
+      told += 10;
+    });
     Credit before;
     ASSERT_EQ(log->reserve(1, 1, ReserveFlags::none, before), Code::ok);
     full_ = true;
@@ -227,7 +234,7 @@ TEST_F(LogCalls, AFailureIsToldOnceAndWhyItIs) {
     log->abandon(late);  // published, but nothing becomes durable any more
     EXPECT_EQ(log->wait_durable(late.lsn, kNever), Code::outcome_unknown);
     EXPECT_EQ(log->close(kSecond), Code::outcome_unknown);
-    EXPECT_EQ(told, 1);
+    EXPECT_EQ(told, 11);
     log.reset();
     full_ = false;
   }

@@ -44,7 +44,7 @@ class CommitterTest : public testing::Test {
       const sim::Exempt exempt;
       durable_.push_back(lsn);
     };
-    listener.failed = [this](const Error& error) {
+    listener.failing = [this](const Error& error) {
       const sim::Exempt exempt;
       failures_.push_back(error);
     };
@@ -52,6 +52,8 @@ class CommitterTest : public testing::Test {
       const sim::Exempt exempt;
       starved_.push_back(error);
     };
+    listener.failed = [] {};
+    listener.room = [] {};
     listener.freed = [] {};
     listener.segment = [this] { ++segments_; };
     queue_ = std::make_unique<ScriptedQueue>();
