@@ -26,8 +26,8 @@
 //
 // Trade-offs. Exact to the tick and never early; in return a timer that does fire moves
 // up to five times (8 bytes each). Cancelled timers cost 8 bytes until the keeper
-// compacts. next_due() is a lower bound: the start of a slot yet to be cascaded, or an
-// entry that was cancelled.
+// compacts. next_due() is a lower bound: the start of a slot yet to be cascaded, an entry
+// that was cancelled, or an empty slot whose bit a scheduler set too late.
 //
 // Example
 //   auto wheel = warden::wheel::Wheel::create({.now = 0});

@@ -57,9 +57,11 @@ class Stress {
     for (std::thread& each : callers) each.join();
     while (!advance(wheel_->now() + (Tick{1} << (due_bits + 1)), ~std::uint64_t{0})) {
     }
-    // What is left of a return of memory takes a few ticks.
+    // What is left of a return of memory takes a few ticks. And a scheduler that lost its
+    // slot to the keeper leaves that slot's bit behind (slots.hpp, invariant 3): next_due()
+    // names the empty slot until the hand gets there.
     for (int i = 0; i < 10'000 && wheel_->next_due() != kNoTick; ++i) {
-      advance(wheel_->now() + 1, ~std::uint64_t{0});
+      advance(std::max(wheel_->next_due(), wheel_->now() + 1), ~std::uint64_t{0});
     }
     EXPECT_EQ(early_, 0U);
     EXPECT_EQ(wheel_->size(), 0U);
