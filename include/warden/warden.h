@@ -201,14 +201,15 @@ WARDEN_API int32_t warden_config_set(warden_config *config, const char *key, con
                                      warden_error *err);
 /* How much a line of the log hook weighs. */
 #define WARDEN_LOG_NOTICE 1u  /* what was chosen where there was a choice; room on the disk again */
-#define WARDEN_LOG_WARNING 2u /* the disk is full: some calls answer NO_SPACE for now */
+#define WARDEN_LOG_WARNING 2u /* the disk is full: what needs more of it is refused for now */
 #define WARDEN_LOG_ERROR 3u   /* a device error: nothing becomes durable until opened anew */
 
 /** Gets one line about a store, when its state changes and not at every call that it
  *  concerns: once per opening that a simpler way of writing was chosen (code OK); that
- *  the disk is full (E_NO_SPACE), and that it has room again (OK); a device error
- *  (E_IO). Trouble is told before a call can answer it, room once it is there. text
- *  names directory and cause; it is the library's and ends with the call. */
+ *  the disk is full (E_NO_SPACE; E_NO_MEMORY if memory or file descriptors are out when
+ *  the log needs its next file), and that it has room again (OK); a device error (E_IO).
+ *  Trouble is told before a call can answer it, room once it is there. text names
+ *  directory and cause; it is the library's and ends with the call. */
 typedef void (*warden_log_fn)(void *context, uint32_t weight, int32_t code, const char *text);
 /** The hook of stores opened with this configuration; NULL, the default, for none. It is
  *  called from threads of the library and from callers' own, with locks held: it must
@@ -284,7 +285,9 @@ WARDEN_API int32_t warden_backup(warden_store *store, const char *dest, warden_b
  *  every deadline before it. Returns when all of them are raised. At to_ns equal
  *  to now it raises what late events have armed in the past.
  *  WARDEN_E_OUT_OF_RANGE if to_ns lies before the present time;
- *  WARDEN_E_BAD_STATE on the real clock. */
+ *  WARDEN_E_BAD_STATE on the real clock. E_NO_SPACE or E_NO_MEMORY if there was no room
+ *  for some of them: time has moved, and the next call raises them (to_ns may be the
+ *  same). */
 WARDEN_API int32_t warden_clock_advance(warden_store *store, int64_t to_ns);
 
 /* -------------------------------------------------------------------- flows */

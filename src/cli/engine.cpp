@@ -41,8 +41,10 @@ class Trouble {
   static inline std::string text_;
 };
 
+// What the library may have told of: want of memory too, of descriptors for the log's files.
 bool is_storage(std::int32_t code) {
-  return code == WARDEN_E_NO_SPACE || code == WARDEN_E_IO || code == WARDEN_E_OUTCOME_UNKNOWN;
+  return code == WARDEN_E_NO_SPACE || code == WARDEN_E_NO_MEMORY || code == WARDEN_E_IO ||
+         code == WARDEN_E_OUTCOME_UNKNOWN;
 }
 
 // Memory and threads are the machine's matter, everything else the engine's.

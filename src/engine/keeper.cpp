@@ -17,13 +17,12 @@ namespace warden::engine {
 using index::State;
 
 namespace {
-constexpr std::uint64_t kWallBit = std::uint64_t{1} << 32;
 constexpr std::uint64_t kMaxWork = 4096;  // of a wheel, between two looks at the clock
 }  // namespace
 
-void Store::flag_for_rearm(index::Item& item) noexcept {
+void Store::flag_for_rearm(index::Item& item, Code why) noexcept {
   item.flags |= index::kNeedsTimer;
-  rearm_.store(true, std::memory_order_release);
+  rearm_.store(why, std::memory_order_release);
 }
 
 // `mine(item, draft)` is asked under the lock whether the entry still counts; it
@@ -52,7 +51,7 @@ void Store::fire(std::uint32_t number, flow::Instant now, Mine&& mine) noexcept 
   e.number = number;
   item.flags &= static_cast<std::uint8_t>(~index::kNeedsTimer);
   if (is_error(room)) {
-    flag_for_rearm(item);
+    flag_for_rearm(item, room);
     return;
   }
   try {
@@ -65,9 +64,9 @@ void Store::fire(std::uint32_t number, flow::Instant now, Mine&& mine) noexcept 
     } else {
       pass(draft, now);
     }
-    if (is_error(commit(e, draft, after))) flag_for_rearm(item);
+    if (const Code code = commit(e, draft, after); is_error(code)) flag_for_rearm(item, code);
   } catch (const std::bad_alloc&) {
-    flag_for_rearm(item);
+    flag_for_rearm(item, Code::no_memory);
   }
   e.lock.unlock();
   if (after.notify) hub_.notify();
@@ -111,7 +110,7 @@ void Store::revisit(flow::Instant now) noexcept {
 }
 
 void Store::rearm_flagged(flow::Instant now) noexcept {
-  if (!rearm_.exchange(false, std::memory_order_acq_rel)) return;
+  if (rearm_.exchange(Code::ok, std::memory_order_acq_rel) == Code::ok) return;
   for (std::uint32_t number = 0; number < index_->high(); ++number) {
     if (!index_->has_chunk(number)) continue;
     fire(number, now,
@@ -143,7 +142,7 @@ Code Store::clock_advance(Nanos to) {
   hub_.on_time(to);
   hub_.notify();
   if (const Code code = sync(-1); is_error(code)) return code;
-  return rearm_.load(std::memory_order_acquire) ? Code::no_memory : Code::ok;
+  return rearm_.load(std::memory_order_acquire);
 }
 
 Nanos Store::instant_of(wheel::Tick tick) const noexcept {
@@ -176,7 +175,7 @@ void Store::sleep_until_due() noexcept {
   // hub has published the lease: sequentially consistent, so one sees the other.
   keeper_hub_timer_.store(lease, std::memory_order_seq_cst);
   elapsed = std::min({elapsed, lease, hub_.next_timer()});
-  if (!near_.empty() || rearm_.load(std::memory_order_acquire)) {
+  if (!near_.empty() || rearm_.load(std::memory_order_acquire) != Code::ok) {
     elapsed = std::min(elapsed, time_.elapsed() + kSecond);
   }
   if (!closed_.load(std::memory_order_seq_cst)) {

@@ -102,7 +102,8 @@ Error Store::define_flow(std::string_view text, const FlowVersion*& version) {
   // when it starts.
   if (is_error(code)) {
     version = flows_->newest(text);
-    if (version != nullptr && code == Code::no_space) return {};
+    const bool scarce = code == Code::no_space || code == Code::no_memory;
+    if (version != nullptr && scarce) return {};
     return Error{code, "flow: " + recorder_.log().why(code)};
   }
   Lsn lsn = recorder_.last();  // the same again: where it stands is not remembered

@@ -23,7 +23,7 @@ std::uint64_t random_word() noexcept {
 
 Notices::Weight weight_of(Code code) noexcept {
   if (code == Code::ok) return Notices::Weight::notice;
-  return code == Code::no_space ? Notices::Weight::warning : Notices::Weight::error;
+  return code == Code::io ? Notices::Weight::error : Notices::Weight::warning;
 }
 
 }  // namespace

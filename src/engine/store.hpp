@@ -252,7 +252,7 @@ class Store {
   bool turn(flow::Instant now, std::uint64_t max_work) noexcept;
   template <class Mine>
   void fire(std::uint32_t number, flow::Instant now, Mine&& mine) noexcept;
-  void flag_for_rearm(index::Item& item) noexcept;
+  void flag_for_rearm(index::Item& item, Code why) noexcept;
   void revisit(flow::Instant now) noexcept;
   void rearm_flagged(flow::Instant now) noexcept;
   void sleep_until_due() noexcept;
@@ -289,9 +289,9 @@ class Store {
   bool read_only_ = false;  // constant once open
   // Set once by close; relaxed would do, since nothing is read through it.
   std::atomic<bool> closed_{false};
-  // Some item has kNeedsTimer: set under its stripe by whoever ran out of memory,
-  // taken by the keeper, who then takes every stripe.
-  std::atomic<bool> rearm_{false};
+  // Not ok: some item has kNeedsTimer, and why: set under its stripe by whoever ran out of
+  // memory or of room in the log, taken by the keeper, who then takes every stripe.
+  std::atomic<Code> rearm_{Code::ok};
   std::atomic<std::uint64_t> keeper_wakeups_{0};
   std::atomic<Nanos> keeper_hub_timer_{kNever};  // what the keeper sleeps for
   std::atomic<Nanos> keeper_next_due_{kNever};   // a figure, by the keeper

@@ -51,6 +51,9 @@ class File {
     static_cast<void>(offset);
     static_cast<void>(size);
   }
+  // What is read from now on comes from the device, but for what was not flushed yet. After
+  // a flush that failed the page cache may go on to show what was never written.
+  virtual void drop_cached() noexcept {}
   virtual std::int64_t size() noexcept = 0;
 };
 

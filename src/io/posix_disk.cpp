@@ -334,6 +334,16 @@ void RealFile::will_read(std::uint64_t offset, std::uint64_t size) noexcept {
   ::posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_WILLNEED);
 }
 
+// Where O_DIRECT is to be had, segments are written past the cache, which is right then.
+void RealFile::drop_cached() noexcept {
+  const int flags = ::fcntl(fd_, F_GETFL);
+  if (flags >= 0 && ::fcntl(fd_, F_SETFL, flags | O_DIRECT) == 0) {
+    ::fcntl(fd_, F_SETFL, flags);
+    return;
+  }
+  ::posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED);  // leaves what is not flushed
+}
+
 std::int64_t RealFile::size() noexcept {
   struct stat st {};
   return ::fstat(fd_, &st) == 0 ? static_cast<std::int64_t>(st.st_size) : -errno;

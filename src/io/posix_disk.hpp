@@ -28,6 +28,7 @@ class RealFile : public File {
   std::int64_t write(const void* from, std::size_t size, std::uint64_t offset) noexcept override;
   int sync_data() noexcept override;
   void will_read(std::uint64_t offset, std::uint64_t size) noexcept override;
+  void drop_cached() noexcept override;
   std::int64_t size() noexcept override;
 
  private:

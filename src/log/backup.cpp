@@ -266,8 +266,6 @@ Error flush_seen(io::Dir& from, const std::string& path, const Recovered& seen, 
 
 Error backup_from(io::Disk& disk, io::Dir& from, const std::string& path, const std::string& to,
                   const BackupWatch& watch, BackupReport& out) {
-  const int locked = from.locked();
-  if (locked < 0) return io_error(path, "LOCK", "look at it", locked);
   std::unique_ptr<io::Dir> dir;
   std::unique_ptr<Copier> copier;
   // A writer may free segments while they are copied: those that are there now are
@@ -275,7 +273,7 @@ Error backup_from(io::Disk& disk, io::Dir& from, const std::string& path, const 
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     NoSink sink;
     Recovered seen;
-    if (Error error = recover(from, path, locked == 1, sink, seen)) return error;
+    if (Error error = recover_unlocked(from, path, sink, seen)) return error;
     if (!dir) {
       if (Error error = make_empty_dir(disk, to, dir)) return error;
       copier = std::make_unique<Copier>(from, path, *dir, to, watch, out);

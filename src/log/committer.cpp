@@ -177,9 +177,7 @@ bool Committer::build_blocks() noexcept {
       blocked_ = true;
       break;
     }
-    const std::uint64_t room =
-        current_.file ? current_.entry.size - current_.offset : std::uint64_t{0};
-    const Gathered what = gather(room);
+    const Gathered what = gather(left());
     if (what.count == 0) {
       WARDEN_ASSERT(what.no_room);  // since a record is there
       if (!rotate()) {
@@ -201,7 +199,7 @@ bool Committer::issue_flush() noexcept {
   for (unsigned i = 0; i < kFlushes; ++i) {
     Flush& flush = flushes_[i];
     if (flush.active) continue;
-    flush = {true, written_sequence_, written_end_};
+    flush = {true, false, written_sequence_, written_end_};
     if (planted(Plant::flush_covers_unwritten)) {
       flush.end = slots_[slot_at(next_sequence_ - 1)].end;
     }
@@ -215,8 +213,7 @@ bool Committer::issue_flush() noexcept {
 
 void Committer::complete_flush(unsigned index, std::int64_t result) noexcept {
   Flush& flush = flushes_[index];
-  WARDEN_ASSERT(flush.active);
-  flush.active = false;
+  WARDEN_ASSERT(flush.active && !flush.done);
   if (result != 0 && planted(Plant::flush_retried)) result = current_.file->sync_data();
   if (result != 0 && !planted(Plant::flush_error_ignored)) {
     if (!failed()) fail("flush a segment", result > 0 ? -EIO : result);
@@ -224,8 +221,18 @@ void Committer::complete_flush(unsigned index, std::int64_t result) noexcept {
   }
   counters_.flushes.fetch_add(1, std::memory_order_relaxed);
   if (failed()) return;
-  flushed_sequence_ = std::max(flushed_sequence_, flush.sequence);
-  advance_durable(flush.end);
+  flush.done = true;
+  // A kernel tells an error of writing to one flush only: what a younger one covers counts
+  // once the older one is back, and well.
+  const bool first_is_older = flushes_[0].sequence < flushes_[1].sequence;
+  for (const unsigned i : {first_is_older ? 0U : 1U, first_is_older ? 1U : 0U}) {
+    Flush& next = flushes_[i];
+    if (!next.active) continue;
+    if (!next.done) return;
+    next.active = next.done = false;
+    flushed_sequence_ = next.sequence;
+    advance_durable(next.end);
+  }
 }
 
 void Committer::advance_durable(std::uint64_t end) noexcept {
@@ -243,7 +250,8 @@ bool Committer::beacon() noexcept {
   if (clock_.now_elapsed() < beacon_due_) return false;
   beacon_owed_ = false;
   if (planted(Plant::no_beacon)) return false;
-  if (current_.entry.size - current_.offset < kPage || !slot_free()) return false;
+  if (!slot_free()) return false;
+  WARDEN_ASSERT(current_.offset + kBeaconPage <= current_.entry.size);
   build_block({}, kBlockBeacon);
   submit_slot(slot_at(next_sequence_ - 1));
   return true;
@@ -269,7 +277,7 @@ bool Committer::commit_inline() noexcept {
   if (written_sequence_ != next_sequence_) return false;
   // turn() asks for the flush of what it sees written, unless two are in flight.
   WARDEN_ASSERT(asked_sequence_ == next_sequence_);
-  const Gathered what = gather(current_.entry.size - current_.offset);
+  const Gathered what = gather(left());
   if (what.count == 0) return false;
   build_block(what, 0);
   Slot& slot = slots_[slot_at(next_sequence_ - 1)];

@@ -38,6 +38,7 @@
 #include "log/backup.hpp"
 #include "log/buffer.hpp"
 #include "log/clerk.hpp"
+#include "log/errors.hpp"
 #include "log/manifest.hpp"
 #include "log/recovery.hpp"
 
@@ -65,6 +66,10 @@ struct Listener {
   std::function<void()> freed;
   std::function<void()> segment;  // another one was begun
 };
+
+// At the end of each segment, kept for the beacon: that a segment's last records were
+// acknowledged is provable at any time, not only until it is full.
+inline constexpr std::uint32_t kBeaconPage = kPage;
 
 class Committer {
  public:
@@ -139,6 +144,10 @@ class Committer {
   bool starved() const noexcept { return starved_by() != 0; }
   // The errno of what found no room; 0: there is some.
   int starved_by() const noexcept { return starved_.load(std::memory_order_acquire); }
+  // no_space, or no_memory where it was descriptors or memory; for messages, as it changes.
+  Code scarce() const noexcept {
+    return code_of_errno(starved_by()) == Code::no_memory ? Code::no_memory : Code::no_space;
+  }
   // Bytes of segments that can still be written without a new file.
   std::uint64_t room() const noexcept { return room_.load(std::memory_order_relaxed); }
   // The next segment is there, so that more will be made in time.
@@ -184,6 +193,7 @@ class Committer {
   };
   struct Flush {
     bool active = false;
+    bool done = false;  // and well, but an older one is not back
     std::uint64_t sequence = 0;
     std::uint64_t end = 0;
   };
@@ -228,6 +238,12 @@ class Committer {
   bool write_here(Slot& slot) noexcept;
   void fail(const char* what, std::int64_t result) noexcept;
   void set_starved(const char* what, int error) noexcept;
+
+  // Bytes of the current segment that blocks with records may still take.
+  std::uint64_t left() const noexcept {
+    const std::uint64_t end = current_.file ? current_.entry.size - kBeaconPage : 0;
+    return end > current_.offset ? end - current_.offset : 0;
+  }
 
   // block_builder.cpp: what goes into a slot
   struct Gathered {

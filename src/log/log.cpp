@@ -29,14 +29,15 @@ Code Log::refuse(ReserveFlags flags, std::size_t want) const noexcept {
   if (!starved && committer_->spare_ready()) return Code::ok;
   const bool cleaner = has(flags, ReserveFlags::cleaner);
   const bool closing = has(flags, ReserveFlags::closing);
-  if (starved && !cleaner && !closing) return Code::no_space;
+  const Code scarce = committer_->scarce();
+  if (starved && !cleaner && !closing) return scarce;
   // What has been reserved must find room too, in blocks that are padded. The last of it
   // is the cleaner's, since it alone can make room: on a full disk it copies nothing
   // before it has seen that all of the oldest segment's copies fit (engine/cleaner.hpp).
   const std::uint64_t margins = cleaner ? 1 : closing ? 2 : 4;
   const std::uint64_t keep = buffer_.taken() + want + margins * committer_->margin();
   if (committer_->room() >= keep) return Code::ok;
-  return starved ? Code::no_space : Code::would_block;
+  return starved ? scarce : Code::would_block;
 }
 
 bool Log::must_wait(ReserveFlags flags) const noexcept {
@@ -280,19 +281,23 @@ void Log::on_trouble(std::function<void(const Error&)> callback) {
 // Under the role. Without memory for a text there is none.
 void Log::tell_of_room(const char* what, int error) noexcept {
   if (!on_trouble_) return;
+  const Code code = error == 0 ? Code::ok : code_of_errno(error);
   try {
     std::string text = path_ + ": there is room again";
     if (error != 0) text = no_room_text(path_, what, error);
-    on_trouble_(make_error(error == 0 ? Code::ok : Code::no_space, std::move(text)));
+    on_trouble_(make_error(code, std::move(text)));
   } catch (const std::bad_alloc&) {
-    on_trouble_(Error{error == 0 ? Code::ok : Code::no_space, {}, 0, 0, 0});
+    on_trouble_(Error{code, {}, 0, 0, 0});
   }
 }
 
 std::string Log::why(Code code) const {
   if (committer_ && committer_->failed()) return committer_->failure().message;
-  if (code != Code::no_space || !committer_) return path_ + ": the log takes no more records";
+  if (!committer_ || (code != Code::no_space && code != Code::no_memory)) {
+    return path_ + ": the log takes no more records";
+  }
   const int error = committer_->starved_by();  // 0: there is room again by now
+  if (error == 0 && code == Code::no_memory) return path_ + ": out of memory";
   return no_room_text(path_, "make the log's next file", error == 0 ? ENOSPC : error);
 }
 

@@ -153,11 +153,7 @@ Error Log::check_new() {
 }
 
 Error Log::open_existing(ReplaySink& sink, Recovered& recovered) {
-  if (options_.mode == Mode::read_only) {
-    const int locked = dir_->locked();
-    if (locked < 0) return io_error(path_, "LOCK", "look at it", locked);
-    return recover(*dir_, path_, locked == 1, sink, recovered);
-  }
+  if (options_.mode == Mode::read_only) return recover_unlocked(*dir_, path_, sink, recovered);
   Error error = recover(*dir_, path_, false, sink, recovered);
   if (error.code != Code::not_a_store) return error;
   recovered = {};

@@ -33,6 +33,7 @@ enum class Plant : int {
   sealed_end_unchecked,    // a chain may end before the sealed end
   sum_unchecked,           // of a record
   read_error_is_end,
+  cache_is_trusted,        // what a failed flush left in the page cache is recovered
   header_error_is_unused,  // a segment whose header cannot be read
   cut_answers_ok,          // waiting for what a crash cut off
   reader_unbounded,        // a reader beside a writer takes what is not flushed

@@ -86,6 +86,10 @@ class Recoverer {
     const int opened = reader_.open(dir_, segment.entry.number);
     if (opened == -ENOENT) return damage(path_, name, 0, if_not_there);  // B
     if (opened < 0) return io_error(path_, name, "open it", opened);     // A
+    // Its last writer's flush may have failed: no later one tells of that again.
+    if (!segment.sealed && !live_ && !planted(Plant::cache_is_trusted)) {
+      reader_.file().drop_cached();
+    }
     if (reader_.size() >= segment.entry.size) return {};
     return damage(path_, name, reader_.size(),  // B
                   "the file ends here; expected " + std::to_string(segment.entry.size) + " bytes");
@@ -433,6 +437,19 @@ Error recover(io::Dir& dir, const std::string& path, bool live, ReplaySink& sink
     attempt = out.manifest.number == manifest ? attempt + 1 : 1;
     manifest = out.manifest.number;
     if (attempt >= kAttempts) return error;
+    sink.reset();
+  }
+}
+
+Error recover_unlocked(io::Dir& dir, const std::string& path, ReplaySink& sink, Recovered& out) {
+  for (;;) {
+    const int locked = dir.locked();
+    if (locked < 0) return io_error(path, "LOCK", "look at it", locked);
+    Error error = recover(dir, path, locked == 1, sink, out);
+    if (locked == 1 || error.code != Code::corrupt) return error;
+    // A writer that began since has written a manifest, whether it still is there or not.
+    Manifest present;
+    if (read_manifest(dir, path, present) || present.number == out.manifest.number) return error;
     sink.reset();
   }
 }

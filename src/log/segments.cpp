@@ -32,7 +32,7 @@ Error Committer::allocate() {
   for (unsigned i = 0; i < kSlots; ++i) slots_[i].data = memory_ + std::size_t{i} * kMaxBlock;
   zeros_ = memory_ + std::size_t{kSlots} * kMaxBlock;
   const std::uint64_t smallest = std::min(options_.segment_bytes, options_.first_segment_bytes);
-  const std::uint64_t block = smallest - kPage - kBlockHeaderBytes;
+  const std::uint64_t block = smallest - kPage - kBeaconPage - kBlockHeaderBytes;
   const std::uint64_t room = std::min<std::uint64_t>(block, buffer_.share(Pool::cleaner));
   max_content_ = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(kMaxContent, room - kRecordHeadBytes - kRecordAlign));
@@ -184,8 +184,8 @@ bool Committer::rotate() noexcept {
 }
 
 void Committer::publish_room() noexcept {
-  std::uint64_t room = current_.file ? current_.entry.size - current_.offset : 0;
-  for (const Spare& spare : spares_) room += spare.entry.size - kPage;
+  std::uint64_t room = left();
+  for (const Spare& spare : spares_) room += spare.entry.size - kPage - kBeaconPage;
   room_.store(room, std::memory_order_relaxed);
   const std::uint64_t size = current_.file ? current_.entry.size : options_.first_segment_bytes;
   margin_.store(std::min<std::uint64_t>(buffer_.capacity(), size / 16), std::memory_order_relaxed);

@@ -224,8 +224,10 @@ void Committer::complete_make(std::int64_t result) noexcept {
   maker.busy = false;
   if (failed()) return;
   if (maker.state == Maker::State::flush) {
+    // Nothing in it is needed yet: where room is found at the flush, another file may
+    // find some later. Any other failure is the device's.
     if (result != 0) {
-      fail("flush a new segment", result > 0 ? -EIO : result);
+      make_failed("flush a new segment", result > 0 ? -EIO : static_cast<int>(result));
       return;
     }
     maker.state = Maker::State::listing;

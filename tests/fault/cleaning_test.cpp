@@ -96,7 +96,7 @@ class FullWhileCleaning : public ::testing::Test {
       EXPECT_EQ(complete(key), WARDEN_ON_TIME);
     }
     const log::Log& log = store_->engine->recorder().log();
-    while (log.stats().room < kSegment - 4096 && !log.starved()) std::this_thread::yield();
+    while (log.stats().room < kSegment - 8192 && !log.starved()) std::this_thread::yield();
     return code;
   }
   // Items that stay, a page each; then until the cleaner is in the middle of the first

@@ -51,6 +51,11 @@ class FullDisk : public ::testing::TestWithParam<int> {
       if (!log.pump()) log.queue().wait(std::min<Nanos>(log.idle_time(), 10 * kMilli));
     }
   }
+  int poll_all() {
+    int sum = 0;
+    for (int got = 1; got > 0; sum += got) got = poll(ops_.get()).code;
+    return sum;
+  }
   // Tracks until it is refused; how many were taken.
   int fill() {
     for (int i = 0; i < 1000; ++i) {
@@ -153,6 +158,29 @@ TEST_P(FullDisk, WhenTheReserveIsUsedUpClosingsAreRefusedWholeToo) {
   ASSERT_EQ(engine_.open(), WARDEN_OK) << engine_.error.message;
   for (int i = 0; i < closed; ++i) EXPECT_EQ(state(numbered("k", i)).rfind("closed", 0), 0u) << i;
   EXPECT_EQ(state("early0").rfind("closed", 0), 0u);
+}
+
+// More alerts come due at once than there is room for: those that found some are raised,
+// the others by the next call that finds some, and the answer says what was missing.
+TEST_P(FullDisk, AlertsThatFindNoRoomAreRaisedLater) {
+  constexpr int kItems = 200;
+  for (int i = 0; i < kItems; ++i) ASSERT_EQ(track(numbered("early", i)), WARDEN_NEW);
+  world_.capacity = world_.used() + 40 * 1024;
+  const int taken = fill();
+  const log::Log& log = engine_.get()->engine->recorder().log();
+  // Down to a page above what closings may take: two sixteenths of a segment.
+  while (log.stats().room > 2 * 8 * 1024 + 4096) {
+    ASSERT_EQ(warden_clock_advance(engine_.get(), ++now_), WARDEN_OK);
+  }
+  now_ += 11 * kS;
+  EXPECT_EQ(warden_clock_advance(engine_.get(), now_), WARDEN_E_NO_SPACE);
+  const int some = poll_all();
+  EXPECT_GT(some, 0);
+  EXPECT_LT(some, kItems + taken);
+  world_.capacity = ~std::uint64_t{0};
+  rest();
+  EXPECT_EQ(warden_clock_advance(engine_.get(), now_), WARDEN_OK) << "the same instant";
+  EXPECT_EQ(some + poll_all(), kItems + taken) << "each once";
 }
 
 // The disk is full when a program starts: what is there opens, and closings go on.

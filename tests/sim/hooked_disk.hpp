@@ -81,6 +81,7 @@ class HookedFile final : public io::File {
     const Answer answer = ask(Op::sync_data);
     return answer ? static_cast<int>(*answer) : file_->sync_data();
   }
+  void drop_cached() noexcept override { file_->drop_cached(); }
   std::int64_t size() noexcept override {
     const Answer answer = ask(Op::size);
     return answer ? *answer : file_->size();

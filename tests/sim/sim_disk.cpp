@@ -107,14 +107,26 @@ class SimFile final : public io::File {
     if (world_.crashed()) return error;
     for (const std::size_t i : which) {
       Write& write = node_->unflushed[i];
-      if (world_.rng()() % 2 == 0) {
+      // There after all, or gone, or gone and shown by the cache until that is dropped.
+      const std::uint64_t fate = world_.rng()() % 4;
+      if (fate < 2) {
         put(node_->durable, write.offset, write.data.data(), write.data.size());
-      } else if (write.offset + write.data.size() <= node_->durable.size()) {
+      } else if (fate == 2 && write.offset + write.data.size() <= node_->durable.size()) {
         put(node_->seen, write.offset, node_->durable.data() + write.offset, write.data.size());
       }
       write.data.clear();
     }
     return error;
+  }
+
+  void drop_cached() noexcept override {
+    const Exempt exempt;
+    const std::size_t size = node_->seen.size();
+    node_->seen = node_->durable;
+    node_->seen.resize(size);
+    for (const Write& write : node_->unflushed) {
+      if (write.completed) put(node_->seen, write.offset, write.data.data(), write.data.size());
+    }
   }
 
   std::int64_t size() noexcept override {

@@ -6,6 +6,7 @@
 #include <map>
 #include <thread>
 
+#include "../../sim/hooked_disk.hpp"
 #include "log_fixture.hpp"
 
 namespace warden::log::test {
@@ -272,6 +273,42 @@ TEST_F(Cleaned, WhatWasCopiedAndIsFreedByTheNextAttemptIsDropped) {
   EXPECT_FALSE(std::filesystem::exists(copy_ + "/wal-" + std::to_string(first)));
   expect_all(copy_, wanted);
   expect_goes_on(copy_, 1);
+}
+
+// There is no writer when it looks; one comes while it reads, and frees what it is to read.
+TEST_F(Cleaned, AReaderOnWhomAWriterComesBeginsAnew) {
+  for (const bool stays : {true, false}) {
+    begin();
+    const auto wanted = values_;
+    ASSERT_EQ(log_->close(kSecond), Code::ok);
+    sim::HookedDisk disk(*disk_);
+    int came = 0;
+    disk.hook = [&](const sim::Call& call) -> sim::Answer {
+      if (came > 0 || call.op != sim::Op::read || number_in(call.name, "wal-") == 0) return {};
+      ++came;
+      log_ = open(dir_.path());
+      for (int i = 0; i < 3; ++i) {
+        for (int k = 0; k < 60; ++k) put_key(version_ % 50);
+        EXPECT_EQ(log_->sync(kNever), Code::ok);
+        EXPECT_EQ(clean(kNever), Code::ok);
+      }
+      if (!stays) EXPECT_EQ(log_->close(kSecond), Code::ok);
+      return {};
+    };
+    Options options = tiny_options();
+    options.mode = Mode::read_only;
+    KeepingSink seen;
+    std::unique_ptr<Log> reader;
+    const Error error = Log::open(disk, dir_.path(), options, seen, reader);
+    ASSERT_EQ(error.code, Code::ok) << error.message;
+    EXPECT_EQ(came, 1);
+    std::map<std::uint64_t, std::string> got;
+    for (const Seen& one : seen.seen) got[one.incarnation] = one.content;
+    for (const auto& [key, value] : wanted) {
+      EXPECT_GE(std::atoi(got[key].c_str()), std::atoi(value.c_str())) << "key " << key;
+    }
+    log_->close(kSecond);
+  }
 }
 
 TEST_F(Cleaned, WhoIsOutrunSaysSoAndLeavesNoStore) {

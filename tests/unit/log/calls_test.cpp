@@ -194,6 +194,44 @@ TEST_F(LogCalls, SegmentsAndRoomAreToldOf) {
   EXPECT_EQ(log->close(kSecond), Code::ok);
 }
 
+// A disk with room is no full disk, whatever else the next file wants.
+TEST_F(LogCalls, WantOfDescriptorsIsWantOfMemory) {
+  auto log = open();
+  ASSERT_NE(log, nullptr) << error_.message;
+  Error told;
+  std::mutex lock;
+  log->on_trouble([&](const Error& error) {
+    const std::lock_guard one(lock);
+    if (error) told = error;
+  });
+  disk_.hook = [this](const Call& call) -> Answer {
+    const bool next = call.op == Op::open && number_in(call.name, "wal-") > 1;
+    return next && full_ ? Answer(-EMFILE) : std::nullopt;
+  };
+  full_ = true;
+  Credit credit;
+  Code code = Code::ok;
+  while (code == Code::ok || code == Code::would_block) {
+    code = log->reserve(3000, 1, ReserveFlags::nowait, credit);
+    if (code == Code::ok) {
+      log->append(credit, RecordType::state, 1, bytes_of(std::string(3000, 'x')));
+    }
+    log->release(credit);
+  }
+  EXPECT_EQ(code, Code::no_memory);
+  EXPECT_NE(log->why(code).find("Too many open files"), std::string::npos) << log->why(code);
+  {
+    const std::lock_guard one(lock);
+    EXPECT_EQ(told.code, Code::no_memory);
+    EXPECT_NE(told.message.find("Too many open files"), std::string::npos) << told.message;
+  }
+  full_ = false;
+  while (log->starved()) std::this_thread::yield();
+  EXPECT_EQ(log->wait_durable(put(*log, "more"), kNever), Code::ok);
+  EXPECT_NE(log->why(Code::no_memory).find("out of memory"), std::string::npos);
+  EXPECT_EQ(log->close(kSecond), Code::ok);
+}
+
 TEST_F(LogCalls, AFailureIsToldOnceAndWhyItIs) {
   auto log = open();
   std::atomic<int> told{0};

@@ -55,19 +55,43 @@ TEST_F(CommitterRest, NoBeaconWhileBlocksAreUnderWay) {
   expect_recovered(2);
 }
 
-TEST_F(CommitterRest, AFullSegmentBearsNoBeacon) {
+// Its last page is for that: the last records of a full segment are as provable as any.
+TEST_F(CommitterRest, AFullSegmentBearsABeaconToo) {
   options_.beacon_after = 100 * kMilli;
   begin_with_spare();
-  for (int i = 0; i < 30; ++i) {
+  for (int i = 0; i < 29; ++i) {
     put(10);
     ASSERT_TRUE(committer_->commit_inline());
   }
-  EXPECT_EQ(committer_->log_bytes(), 128u * 1024);
-  clock_.advance(options_.beacon_after);
+  EXPECT_EQ(committer_->log_bytes(), 124u * 1024);
   const std::uint64_t before = blocks();
-  EXPECT_FALSE(turn());
-  EXPECT_EQ(blocks(), before);
-  EXPECT_EQ(committer_->idle_time(), kNever) << "it is given up, not asked for for ever";
+  clock_.advance(options_.beacon_after);
+  EXPECT_TRUE(turn());
+  EXPECT_EQ(held(), Held{"write wal-1 126976+4096"});
+  settle(false);
+  EXPECT_EQ(blocks(), before + 1);
+  EXPECT_EQ(recovered_after_power_loss().size(), 30u);
+  // The last record's block: without the beacon it would pass for one never acknowledged.
+  sim::Node& node = *world_.now()["wal-1"];
+  node.durable[30 * kPage + 100] ^= 1;
+  node.seen = node.durable;
+  KeepingSink sink;
+  Recovered recovered;
+  const Error error = recover(*dir_, "store", false, sink, recovered);
+  EXPECT_EQ(error.code, Code::corrupt);
+  EXPECT_EQ(error.offset, 30u * kPage) << error.message;
+}
+
+TEST_F(CommitterRest, NoRecordTakesTheBeaconsPage) {
+  begin_with_spare();
+  for (int i = 0; i < 29; ++i) {
+    put(10);
+    ASSERT_TRUE(committer_->commit_inline());
+  }
+  put(10);
+  EXPECT_FALSE(committer_->commit_inline());
+  settle();
+  EXPECT_EQ(segments_, 2);
   expect_recovered(31);
 }
 
@@ -219,6 +243,30 @@ TEST_F(CommitterRest, ANewSegmentsFlushThatAnswersANumberHasFailed) {
   ASSERT_EQ(failures_.size(), 1u);
   EXPECT_NE(failures_[0].message.find("flush a new segment"), std::string::npos);
   expect_recovered(1);
+}
+
+// Where room is found at the flush only: another file, later.
+TEST_F(CommitterRest, ANewSegmentsFlushThatFindsNoRoomIsAFullDisk) {
+  for (const int answer : {-ENOSPC, -EDQUOT}) {
+    contents_.clear();
+    starved_.clear();
+    segments_ = 0;
+    world_ = sim::SimWorld(1);
+    begin_segment();
+    do {
+      while (!held().empty() && held().front() != "flush wal-2") queue_->finish(0);
+      turn();
+    } while (held().empty() || held().front() != "flush wal-2");
+    queue_->finish(0, answer);
+    turn();
+    EXPECT_TRUE(failures_.empty()) << failures_[0].message;
+    EXPECT_EQ(starved_, std::vector<int>{-answer});
+    EXPECT_FALSE(world_.now().contains("wal-2")) << "never flushed again";
+    clock_.advance(options_.starved_retry);
+    settle(false);
+    EXPECT_TRUE(committer_->spare_ready());
+    expect_recovered(1);
+  }
 }
 
 TEST_F(CommitterRest, ZerosThatGoNowhereAreAFullDisk) {
