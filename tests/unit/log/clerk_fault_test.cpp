@@ -90,12 +90,12 @@ class ClerkFault : public ClerkErrand {
     await_answers();
     stop();
     ASSERT_EQ(answers_, std::vector<Code>{}) << log_->why(Code::io);
-    EXPECT_FALSE(log_->failed());
-    EXPECT_EQ(told_room_, told_full_);
-    EXPECT_EQ(told_failed_, 0);
     EXPECT_EQ(join_cleaner(), Code::ok);
     if (GetParam().frees) is_freed();
     EXPECT_EQ(log_->close(kNever), Code::ok);
+    EXPECT_FALSE(log_->failed());
+    EXPECT_EQ(told_room_, told_full_);
+    EXPECT_EQ(told_failed_, 0);
   }
 
   std::atomic<int> told_full_{0};
