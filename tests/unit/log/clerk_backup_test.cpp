@@ -80,12 +80,12 @@ TEST_F(ClerkBackup, WhatIsPinnedBeforeTheClerkIsBackStays) {
       EXPECT_TRUE(is_there(first));
       EXPECT_EQ(log_->free_oldest(first, asked_to_, catalog_of(first), 0), Code::timeout);
     });
-    expect_copied(Lsn::none, before, "");
+    ASSERT_NO_FATAL_FAILURE(expect_copied(Lsn::none, before, ""));
     EXPECT_EQ(log_->free_oldest(first, asked_to_, catalog_of(first), kNever), Code::ok);
     is_freed();
     EXPECT_GT(log_->oldest().number, first);
     EXPECT_EQ(log_->close(kNever), Code::ok);
-    expect_kept();
+    ASSERT_NO_FATAL_FAILURE(expect_kept());
   }
 }
 
@@ -113,13 +113,13 @@ TEST_F(ClerkBackup, WhatIsOnItsWayOutIsNotCopiedTheNextIsKept) {
       EXPECT_EQ(log_->oldest().number, first + 1) << "it is being copied";
       EXPECT_TRUE(is_there(first + 1));
     });
-    expect_copied(first_to, before, std::to_string(first));
+    ASSERT_NO_FATAL_FAILURE(expect_copied(first_to, before, std::to_string(first)));
     EXPECT_EQ(log_->free_oldest(asked_, asked_to_, catalog_of(asked_), kNever), Code::ok);
     is_freed();
     EXPECT_FALSE(is_there(first));
     EXPECT_FALSE(is_there(first + 1));
     EXPECT_EQ(log_->close(kNever), Code::ok);
-    expect_kept();
+    ASSERT_NO_FATAL_FAILURE(expect_kept());
   }
 }
 
@@ -142,12 +142,12 @@ TEST_F(ClerkBackup, WhatWasToGoAndDidNotIsNotCopiedEither) {
       EXPECT_EQ(log_->oldest().number, asked_);
       EXPECT_TRUE(is_there(asked_));
     });
-    expect_copied(asked_to_, before, std::to_string(asked_));
+    ASSERT_NO_FATAL_FAILURE(expect_copied(asked_to_, before, std::to_string(asked_)));
     gate_->heal();
     EXPECT_EQ(join_cleaner(), Code::ok);
     is_freed();
     EXPECT_EQ(log_->close(kNever), Code::ok);
-    expect_kept();
+    ASSERT_NO_FATAL_FAILURE(expect_kept());
   }
 }
 

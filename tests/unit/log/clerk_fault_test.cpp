@@ -152,7 +152,7 @@ TEST_P(ClerkFault, WithoutRoomTheLogIsStarvedUntilThereIsSome) {
       gate_->heal();
       await_answers();
       ASSERT_NO_FATAL_FAILURE(expect_all_well());
-      expect_kept();
+      ASSERT_NO_FATAL_FAILURE(expect_kept());
     }
   }
 }
@@ -180,7 +180,7 @@ TEST_P(ClerkFault, AnyOtherErrorEndsTheLog) {
     const std::string says = manifest ? "cannot write a manifest" : "cannot create a segment";
     EXPECT_NE(log_->why(Code::io).find(says), std::string::npos) << log_->why(Code::io);
     EXPECT_EQ(log_->close(kNever), Code::outcome_unknown);
-    expect_kept();
+    ASSERT_NO_FATAL_FAILURE(expect_kept());
   }
 }
 
@@ -201,7 +201,7 @@ TEST_P(ClerkLeftover, AFileThatCannotBeRemovedDoesNoHarm) {
     gate_->open();
     ASSERT_NO_FATAL_FAILURE(expect_all_well());
     EXPECT_EQ(told_full_, 0);
-    expect_kept();
+    ASSERT_NO_FATAL_FAILURE(expect_kept());
   }
   EXPECT_GT(points, 0);
 }

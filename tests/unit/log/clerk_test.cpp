@@ -67,8 +67,8 @@ TEST_P(ClerkClosing, WaitsForTheErrandAndLosesNothing) {
       if (GetParam().frees) is_freed();
       log_.reset();
       EXPECT_EQ(threads_running(), before);
-      expect_no_orphans();
-      expect_kept();
+      ASSERT_NO_FATAL_FAILURE(expect_no_orphans());
+      ASSERT_NO_FATAL_FAILURE(expect_kept());
     }
   }
 }
@@ -88,7 +88,7 @@ TEST_P(ClerkClosing, AnErrandThatFailsThenLosesNothingEither) {
       join_cleaner();
       log_.reset();
       EXPECT_EQ(threads_running(), before);
-      expect_kept();
+      ASSERT_NO_FATAL_FAILURE(expect_kept());
     }
   }
 }
@@ -119,8 +119,8 @@ TEST_P(ClerkClosing, SoDoesTheDestructor) {
   owner.join();
   if (GetParam().frees) is_freed();
   EXPECT_EQ(threads_running(), before);
-  expect_no_orphans();
-  expect_kept();
+  ASSERT_NO_FATAL_FAILURE(expect_no_orphans());
+  ASSERT_NO_FATAL_FAILURE(expect_kept());
 }
 
 INSTANTIATE_TEST_SUITE_P(Errands, ClerkClosing, testing::ValuesIn(kinds()), name_of_kind);
@@ -195,8 +195,8 @@ TEST_P(ClerkForking, TheChildHasNoPartInTheErrand) {
       ASSERT_NO_FATAL_FAILURE(put_until(log_->stats().segments + 2));
       EXPECT_EQ(log_->close(kNever), Code::ok);
       log_.reset();
-      expect_no_orphans();
-      expect_kept();
+      ASSERT_NO_FATAL_FAILURE(expect_no_orphans());
+      ASSERT_NO_FATAL_FAILURE(expect_kept());
     }
   }
 }
@@ -213,7 +213,7 @@ TEST_P(ClerkForking, TheChildMayExitWithTheLogOpen) {
   if (GetParam().frees) is_freed();
   ASSERT_NO_FATAL_FAILURE(put_one());
   EXPECT_EQ(log_->close(kNever), Code::ok);
-  expect_kept();
+  ASSERT_NO_FATAL_FAILURE(expect_kept());
 }
 #endif
 
@@ -245,7 +245,7 @@ TEST_F(ClerkStarting, WithoutAScribeTheClerkIsLetGo) {
   EXPECT_EQ(threads_running(), before + 2);
   ASSERT_NO_FATAL_FAILURE(put_until(2));
   EXPECT_EQ(log_->close(kNever), Code::ok);
-  expect_kept();
+  ASSERT_NO_FATAL_FAILURE(expect_kept());
   EXPECT_EQ(threads_running(), before);
 }
 
@@ -266,8 +266,8 @@ TEST_F(ClerkStarting, WithoutAClerkAllGoesOn) {
   EXPECT_EQ(log_->close(kNever), Code::ok);
   log_.reset();
   EXPECT_EQ(threads_running(), before);
-  expect_no_orphans();
-  expect_kept();
+  ASSERT_NO_FATAL_FAILURE(expect_no_orphans());
+  ASSERT_NO_FATAL_FAILURE(expect_kept());
 }
 
 // Each call of an opening in turn: where it fails, nobody was hired, or is gone again.
@@ -295,7 +295,7 @@ TEST_F(ClerkStarting, AnOpeningThatFailsLeavesNoThread) {
     if (!reached) break;
   }
   EXPECT_GT(refused, 20);
-  expect_kept();
+  ASSERT_NO_FATAL_FAILURE(expect_kept());
 }
 
 }  // namespace
