@@ -16,7 +16,7 @@ build=build/coverage
 tests='log_test log_edges_test log_refusal_test log_sector_test log_golden_test log_kill_test
   log_sim_test log_clean_test log_power_test log_fault_test log_mutation_test io_test
   log_backup_test log_backup_power_test log_salvage_test log_recovery_test log_calls_test
-  log_committer_test'
+  log_committer_test log_clerk_test'
 
 tests/setup.sh run test coverage
 run=yes strict=

@@ -17,6 +17,7 @@ Log::Oldest Log::oldest() const {
 }
 
 Error Log::read_oldest(std::uint64_t number, ReplaySink& sink) {
+  if (forked()) return Error{Code::forked, {}, 0, 0, 0};
   const SegmentEntry entry = committer_ ? committer_->oldest() : SegmentEntry{};
   if (entry.number == 0 || entry.number != number) {
     return Error{Code::invalid_argument, "not the oldest segment", 0, 0, 0};

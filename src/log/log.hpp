@@ -172,7 +172,7 @@ class Log {
     Lsn end = Lsn::none;
   };
   Oldest oldest() const;
-  // Its records, in order. corrupt, io, no_memory, or what the sink returned.
+  // Its records, in order. corrupt, io, no_memory, forked, or what the sink returned.
   Error read_oldest(std::uint64_t number, ReplaySink& sink);
   // Frees it, once everything up to `moved` (the last record appended again) is
   // durable. ok; timeout: not yet, ask for the same again; as wait_durable, reserve;

@@ -196,12 +196,11 @@ void Committer::publish_room() noexcept {
 Error Committer::seal() noexcept {
   WARDEN_ASSERT(!in_flight());
   try {
-    if (maker_.file) {
-      maker_.file.reset();
-      if (maker_.state != Maker::State::listing) {
-        dir_.unlink(segment_name(maker_.entry.number).c_str());
-      }
-    }
+    const std::string made = maker_.file ? segment_name(maker_.entry.number) : std::string();
+    maker_.file.reset();
+    // CURRENT may name a manifest that lists it, until ours is written.
+    const bool listed_perhaps = maker_.state == Maker::State::listing;
+    if (!made.empty() && !listed_perhaps) dir_.unlink(made.c_str());
     if (recyclable_.number != 0) dir_.unlink(segment_name(recyclable_.number).c_str());
     if (current_.file && !planted(Plant::no_seal)) {
       const std::lock_guard lock(list_);
@@ -215,6 +214,7 @@ Error Committer::seal() noexcept {
     manifest_.clean = true;
     const int written = write_manifest(dir_, manifest_);
     if (written < 0) return io_error(path_, "", "write a manifest", written);
+    if (!made.empty() && listed_perhaps) dir_.unlink(made.c_str());
   } catch (const std::bad_alloc&) {
     return Error{Code::no_memory, {}, 0, 0, 0};
   }

@@ -4,10 +4,8 @@
 // turn, and its refusals. Whatever happens, the next opening finds every record, or
 // every one but the freed segment's, and then the catalog that replaces them.
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
-#include <filesystem>
-
+#include "../unit/log/log_fixture.hpp"
 #include "hooked_disk.hpp"
 #include "io/posix_disk.hpp"
 #include "log/log.hpp"
@@ -255,15 +253,14 @@ TEST_F(Freeing, WhileItIsCopiedItWaitsAndAClosedLogEndsThat) {
 
 // With the scribe's and the clerk's threads.
 TEST(FreeingOnThreads, WaitsForRoomAsLongAsItMay) {
-  char name[] = "/tmp/warden-freeing-XXXXXX";
-  ASSERT_NE(::mkdtemp(name), nullptr);
+  const log::test::TempDir dir;
   const auto disk = io::make_real_disk(io::Backend::posix);
   log::Options options;
   options.segment_bytes = options.first_segment_bytes = 64 * 1024;
   options.buffer_bytes = 64 * 1024;
   Count sink;
   std::unique_ptr<log::Log> log;
-  ASSERT_EQ(log::Log::open(*disk, std::string(name) + "/store", options, sink, log).code, Code::ok);
+  ASSERT_EQ(log::Log::open(*disk, dir.path(), options, sink, log).code, Code::ok);
   const std::string text(1000, 'r');
   for (int i = 0; i < kRecords; ++i) {
     log::Credit credit;
@@ -281,8 +278,6 @@ TEST(FreeingOnThreads, WaitsForRoomAsLongAsItMay) {
   for (log::Credit& credit : held) log->release(credit);
   EXPECT_EQ(log->free_oldest(oldest.number, Lsn::none, a_catalog(), kNever), Code::ok);
   EXPECT_GT(log->oldest().number, oldest.number);
-  log.reset();
-  std::filesystem::remove_all(name);
 }
 
 TEST_F(Freeing, TheFirstFileIsUsedAgainTheNextIsRemoved) {

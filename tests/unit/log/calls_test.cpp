@@ -38,17 +38,6 @@ using sim::Answer;
 using sim::Call;
 using sim::Op;
 
-// Until that thread of ours sleeps in the kernel; it is on its way to.
-void wait_until_asleep(pid_t thread) {
-  const std::string path = "/proc/self/task/" + std::to_string(thread) + "/stat";
-  for (;;) {
-    const std::string text = read_file(path);
-    const std::size_t name_ends = text.rfind(')');
-    if (name_ends != std::string::npos && text.substr(name_ends + 2, 1) == "S") return;
-    std::this_thread::yield();
-  }
-}
-
 // -------------------------------------------------- with the scribe's thread
 class LogCalls : public testing::Test {
  protected:

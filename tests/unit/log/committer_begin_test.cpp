@@ -206,6 +206,34 @@ TEST_F(CommitterBegin, SealingRemovesASegmentInTheMaking) {
   EXPECT_EQ(recovered_now().size(), 1u);
 }
 
+// Whole, but not listed yet; or a manifest that lists it may be the one in force, since it
+// failed only once CURRENT named it.
+TEST_F(CommitterBegin, SealingRemovesASegmentThatItDoesNotList) {
+  for (const bool named : {false, true}) {
+    SCOPED_TRACE(named);
+    world_ = sim::SimWorld(1);
+    script_ = Script();
+    ASSERT_EQ(begin().code, Code::ok);
+    put(10);
+    settle();
+    while (held() != Held{"flush wal-2"}) {
+      while (!held().empty() && held() != Held{"flush wal-2"}) queue_->finish(0);
+      committer_->turn(false);
+    }
+    queue_->finish(0);
+    committer_->turn(!named);
+    if (named) {
+      // The names' flush, the manifest's, CURRENT's.
+      script_.answer("sync", {kDo, kDo, -ENOSPC});
+      while (!committer_->starved()) ASSERT_TRUE(committer_->turn(false));
+    }
+    EXPECT_TRUE(exists("wal-2"));
+    ASSERT_EQ(committer_->seal().code, Code::ok);
+    EXPECT_FALSE(exists("wal-2"));
+    EXPECT_EQ(recovered_now().size(), 1u);
+  }
+}
+
 TEST_F(CommitterBegin, SealingThatCannotWriteSaysSo) {
   ASSERT_EQ(begin().code, Code::ok);
   put(10);

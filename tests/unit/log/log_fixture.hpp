@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "io/posix_disk.hpp"
@@ -88,6 +89,17 @@ inline Lsn put(Log& log, const std::string& text, std::uint64_t incarnation = 7,
 inline std::string read_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// A thread of ours sleeps in the kernel at this moment.
+inline bool is_asleep(const std::string& thread) {
+  const std::string text = read_file("/proc/self/task/" + thread + "/stat");
+  const std::size_t name_ends = text.rfind(')');
+  return name_ends != std::string::npos && text.substr(name_ends + 2, 1) == "S";
+}
+// Until it does; it is on its way to.
+inline void wait_until_asleep(pid_t thread) {
+  while (!is_asleep(std::to_string(thread))) std::this_thread::yield();
 }
 
 inline void overwrite(const std::string& path, std::uint64_t offset, const std::string& with) {
