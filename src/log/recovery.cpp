@@ -441,19 +441,6 @@ Error recover(io::Dir& dir, const std::string& path, bool live, ReplaySink& sink
   }
 }
 
-Error recover_unlocked(io::Dir& dir, const std::string& path, ReplaySink& sink, Recovered& out) {
-  for (;;) {
-    const int locked = dir.locked();
-    if (locked < 0) return io_error(path, "LOCK", "look at it", locked);
-    Error error = recover(dir, path, locked == 1, sink, out);
-    if (locked == 1 || error.code != Code::corrupt) return error;
-    // A writer that began since has written a manifest, whether it still is there or not.
-    Manifest present;
-    if (read_manifest(dir, path, present) || present.number == out.manifest.number) return error;
-    sink.reset();
-  }
-}
-
 Error read_segment(io::Dir& dir, const std::string& path, const Uuid& uuid,
                    const SegmentEntry& entry, ReplaySink& sink) {
   Recovered out;

@@ -69,7 +69,7 @@ constexpr Bug kBugs[] = {
     {Plant::sealed_end_unchecked, "sealed_end_unchecked", Harness::rot},
     {Plant::sum_unchecked, "sum_unchecked", Harness::memory},
     {Plant::read_error_is_end, "read_error_is_end", Harness::faults},
-    {Plant::cache_is_trusted, "cache_is_trusted", Harness::simulation},
+    {Plant::cache_is_trusted, "cache_is_trusted", Harness::faults},
     {Plant::header_error_is_unused, "header_error_is_unused", Harness::allocations},
     {Plant::cut_answers_ok, "cut_answers_ok", Harness::simulation},
     {Plant::reader_unbounded, "reader_unbounded", Harness::simulation},
