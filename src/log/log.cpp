@@ -127,14 +127,12 @@ void Log::fill(const Claim& claim, RecordType type, std::uint64_t incarnation,
   const std::uint32_t word = make_word(type, moved, claim.content);
   const std::uint64_t sum = record_sum(word, incarnation, claim.lsn, hash);
   RecordHead head;
+  head.word = word;
   head.incarnation_low = static_cast<std::uint32_t>(incarnation);
   head.incarnation_high = static_cast<std::uint32_t>(incarnation >> 32);
   head.sum_low = static_cast<std::uint32_t>(sum);
   head.sum_high = static_cast<std::uint32_t>(sum >> 32);
-  // All but the first word, which publishes the rest.
-  buffer_.copy_in(claim.position + sizeof head.word, &head.incarnation_low,
-                  sizeof head - sizeof head.word);
-  buffer_.publish(claim.position, word);
+  buffer_.publish(claim.position, head);
   if (!has(claim.flags, ReserveFlags::will_wait)) wake_scribe();
 }
 
@@ -160,10 +158,11 @@ void Log::abandon(const Claim& claim) noexcept {
       has(claim.flags, ReserveFlags::cleaner) ? kRecordFlagMoved : std::uint32_t{0};
   const std::uint32_t word = make_word(RecordType::pad, moved, claim.content);
   const std::uint64_t sum = record_sum(word, 0, claim.lsn, XXH3_64bits_digest(&state));
-  const std::uint32_t rest[4] = {0, 0, static_cast<std::uint32_t>(sum),
-                                 static_cast<std::uint32_t>(sum >> 32)};
-  buffer_.copy_in(claim.position + sizeof word, rest, sizeof rest);
-  buffer_.publish(claim.position, word);
+  RecordHead head;
+  head.word = word;
+  head.sum_low = static_cast<std::uint32_t>(sum);
+  head.sum_high = static_cast<std::uint32_t>(sum >> 32);
+  buffer_.publish(claim.position, head);
   wake_scribe();
 }
 
@@ -298,17 +297,13 @@ std::string Log::why(Code code) const {
 
 // --------------------------------------------------------------------- scribe
 void Log::wake_scribe() noexcept {
-  // A thread that finds 0 here published before the scribe looked for the last time.
-  if (asleep_.load(std::memory_order_seq_cst) == 0) return;
-  if (asleep_.exchange(0, std::memory_order_seq_cst) == 1) queue_->wake();
+  doorbell_.ring([this] { queue_->wake(); });
 }
 
-// Under role_ if a block or flush is in flight, else without it. Says that it sleeps, and
-// only then looks whether it may, and for how long.
-void Log::sleep(bool committing) noexcept {
-  asleep_.store(1, std::memory_order_seq_cst);
+// Under role_ if a block or flush is in flight, else without it. Looks whether the scribe
+// may sleep, and for how long.
+bool Log::has_work(bool committing, Nanos& limit) noexcept {
   bool more = false;
-  Nanos limit = 0;
   {
     // Under the role too: who commits inline zeroes what it has taken, and what it has
     // not taken must be seen here, since its publisher may have found us awake. What it
@@ -321,9 +316,12 @@ void Log::sleep(bool committing) noexcept {
     timed_ = limit != kNever;
   }
   more |= committer_->errand_done();  // its clerk, too, may have found us awake
-  const bool stopping = !committing && stop_.load(std::memory_order_seq_cst);
-  if (!more && !stopping) queue_->wait(limit);
-  asleep_.store(0, std::memory_order_seq_cst);
+  return more || (!committing && stop_.load(std::memory_order_seq_cst));
+}
+
+void Log::sleep(bool committing) noexcept {
+  Nanos limit = 0;
+  doorbell_.sleep([&] { return has_work(committing, limit); }, [&] { queue_->wait(limit); });
 }
 
 void Log::scribe() noexcept {

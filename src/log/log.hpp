@@ -30,6 +30,7 @@
 #include "log/backup.hpp"
 #include "log/buffer.hpp"
 #include "log/committer.hpp"
+#include "log/doorbell.hpp"
 #include "log/histogram.hpp"
 #include "log/recovery.hpp"
 
@@ -233,6 +234,7 @@ class Log {
   Error start(const Recovered& recovered);
   Uuid new_uuid(const Recovered& recovered) const;
   void scribe() noexcept;
+  bool has_work(bool committing, Nanos& limit) noexcept;
   void sleep(bool committing) noexcept;
   void wake_scribe() noexcept;
   void durable_moved(Lsn lsn) noexcept;
@@ -271,9 +273,7 @@ class Log {
   std::mutex close_;     // one close at a time
   std::mutex backup_;    // one backup at a time
   bool closed_ = false;  // under close_
-  // 1 while the scribe sleeps or is about to. seq_cst: it says so, then looks for
-  // published records; a publisher publishes, then looks here.
-  std::atomic<std::uint32_t> asleep_{0};
+  Doorbell doorbell_;    // the scribe's
   // The scribe's sleep has a time limit, so that a beacon will follow. Under role_.
   bool timed_ = false;
   // Grows with every advance of durable() and on failure and close; a futex word.
