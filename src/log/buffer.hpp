@@ -100,6 +100,18 @@ class BasicBuffer {
   bool try_take(Pool pool, std::size_t bytes) noexcept {
     return take_credit(pool, bytes) != kTooLittle;
   }
+  // The same, but only if `fits` says so, of all that is taken then, these bytes included.
+  // Others may pass the same look beforehand: of those that do not fit together, the
+  // first to take stays, the others give back.
+  template <class Fits>
+  bool take_if(Pool pool, std::size_t bytes, Fits fits) noexcept {
+    const std::int64_t left = take_credit(pool, bytes);
+    if (left == kTooLittle) return false;
+    const Pool other = pool == Pool::callers ? Pool::cleaner : Pool::callers;
+    if (Policy::kBugOneLook || fits(taken(left, other))) return true;
+    give_back(pool, bytes);
+    return false;
+  }
   void give_back(Pool pool, std::size_t bytes) noexcept;
   // Sleeps until credit may have come back or wake_takers() is called, but not if
   // `give_up` says so; whoever makes it true calls wake_takers() afterwards.
@@ -145,10 +157,10 @@ class BasicBuffer {
   void free(std::uint64_t position, std::size_t callers, std::size_t cleaner) noexcept;
 
   // ---- anyone
-  // Bytes reserved and not yet in blocks: may be off by those under way.
+  // Bytes reserved and not yet in blocks: may be off by those under way. What they took of
+  // the room elsewhere, before they were freed, is seen by who reads that afterwards.
   std::uint64_t taken() const noexcept {
-    return taken(credit_[0].load(std::memory_order_relaxed) +
-                 credit_[1].load(std::memory_order_relaxed));
+    return taken(credit_[0].load(std::memory_order_acquire), Pool::cleaner);
   }
   std::uint64_t tail() const noexcept { return tail_.load(std::memory_order_acquire); }
   // Before any claim.
@@ -163,7 +175,9 @@ class BasicBuffer {
   std::byte* place(std::uint64_t position) const noexcept {
     return bytes_ + (position & (capacity_ - 1));
   }
-  std::uint64_t taken(std::int64_t left) const noexcept {
+  // What is taken when so much is left of one pool, and what the other says now.
+  std::uint64_t taken(std::int64_t left, Pool other) const noexcept {
+    left += credit_[index(other)].load(std::memory_order_seq_cst);
     const auto all = static_cast<std::int64_t>(share_[0] + share_[1]);
     return left >= all ? 0 : static_cast<std::uint64_t>(all - left);
   }
@@ -175,7 +189,7 @@ class BasicBuffer {
   // Bytes claimed so far. Written by claimers; each on a line of its own, since all
   // threads write them.
   alignas(64) Atomic<std::uint64_t> tail_{0};
-  // Credit left in each pool. Taken by callers (acquire, invariant 4), given back by
+  // Credit left in each pool. Taken by callers (acquire at least, invariant 4), given back by
   // the committer (release, after zeroing) and by callers that did not use theirs
   // (relaxed would do: it continues the committer's release sequence).
   alignas(64) Atomic<std::int64_t> credit_[2] = {};
@@ -215,10 +229,11 @@ template <template <class> class Atomic, class Policy>
 std::int64_t BasicBuffer<Atomic, Policy>::take_credit(Pool pool, std::size_t bytes) noexcept {
   auto& credit = credit_[index(pool)];
   const auto want = static_cast<std::int64_t>(bytes);
-  // acquire: invariant 4.
+  // acquire: invariant 4. seq_cst: of two that take from either pool, and then look at the
+  // other one, one at least sees both (take_if).
   constexpr auto kOrder =
-      Policy::kBugRelaxedTake ? std::memory_order_relaxed : std::memory_order_acquire;
-  std::int64_t left = credit.load(Policy::kBugRelaxedTake ? kOrder : std::memory_order_seq_cst);
+      Policy::kBugRelaxedTake ? std::memory_order_relaxed : std::memory_order_seq_cst;
+  std::int64_t left = credit.load(kOrder);
   while (left >= want) {
     if constexpr (Policy::kBugTakeInTwoSteps) return credit.fetch_sub(want, kOrder) - want;
     if (credit.compare_exchange_weak(left, left - want, kOrder, std::memory_order_relaxed)) {

@@ -21,7 +21,8 @@ bool Log::forked() const noexcept {
 // would_block: the next segment is still being made, and what is left of this one may
 // turn out to be all there is. Admitted beyond that, records would wait for room for as
 // long as the disk is full, and closings behind them.
-Code Log::refuse(ReserveFlags flags, std::size_t want) const noexcept {
+// `taken`: with these bytes among them, if they are taken already.
+Code Log::refuse(ReserveFlags flags, std::size_t want, const std::uint64_t* taken) const noexcept {
   if (committer_->failed()) return Code::io;
   if (closing_.load(std::memory_order_acquire)) return Code::store_closed;
   const bool starved = committer_->starved();
@@ -34,8 +35,9 @@ Code Log::refuse(ReserveFlags flags, std::size_t want) const noexcept {
   // is the cleaner's, since it alone can make room: on a full disk it copies nothing
   // before it has seen that all of the oldest segment's copies fit (engine/cleaner.hpp).
   const std::uint64_t margins = cleaner ? 1 : closing ? 2 : 4;
-  const std::uint64_t keep = buffer_.taken() + want + margins * committer_->margin();
-  if (committer_->room() >= keep) return Code::ok;
+  const std::uint64_t held = taken != nullptr ? *taken : buffer_.taken() + want;
+  // After what is held: blocks take their room before they free what is in them.
+  if (committer_->room() >= held + margins * committer_->margin()) return Code::ok;
   return starved ? Code::no_space : Code::would_block;
 }
 
@@ -58,11 +60,15 @@ Code Log::reserve(std::size_t content_bytes, std::uint32_t records, ReserveFlags
   const Pool pool = has(flags, ReserveFlags::cleaner) ? Pool::cleaner : Pool::callers;
   if (want > buffer_.share(pool)) return Code::too_large;
   for (;;) {
-    const Code refused = refuse(flags, want);
+    Code refused = refuse(flags, want);
+    const auto fits = [&](std::uint64_t taken) {
+      refused = refuse(flags, want, &taken);
+      return refused == Code::ok;
+    };
+    const bool held_up = must_wait(flags);
+    if (refused == Code::ok && !held_up && buffer_.take_if(pool, want, fits)) break;
     const bool for_room = refused == Code::would_block;
     if (refused != Code::ok && !for_room) return refused;
-    const bool waits = for_room || must_wait(flags);
-    if (!waits && buffer_.try_take(pool, want)) break;
     if (has(flags, ReserveFlags::nowait) || pool == Pool::cleaner) return Code::would_block;
     // Records may lie here whose callers have left the waking to a wait to come.
     wake_scribe();
@@ -74,7 +80,7 @@ Code Log::reserve(std::size_t content_bytes, std::uint32_t records, ReserveFlags
     const auto changed = [&] { return refuse(flags, want) != refused; };
     if (for_room) {
       buffer_.wait_word(changed);
-    } else if (waits) {
+    } else if (held_up) {
       buffer_.wait_word([&] { return !must_wait(flags) || changed(); });
     } else {
       buffer_.wait_credit(pool, want, changed);

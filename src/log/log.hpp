@@ -242,7 +242,8 @@ class Log {
   bool lead(Lsn lsn) noexcept;
   Code state_of(Lsn lsn) const noexcept;
   Code state_of_earlier(Lsn lsn) const noexcept;
-  Code refuse(ReserveFlags flags, std::size_t want) const noexcept;
+  Code refuse(ReserveFlags flags, std::size_t want,
+              const std::uint64_t* taken = nullptr) const noexcept;
   bool must_wait(ReserveFlags flags) const noexcept;
   Code prove(Nanos until) noexcept;
   void fill(const Claim& claim, RecordType type, std::uint64_t incarnation,
