@@ -72,6 +72,7 @@ struct BufferPolicy {
   static constexpr bool kBugCreditBeforeZero = false;
   static constexpr bool kBugRelaxedCredit = false;
   static constexpr bool kBugRelaxedTake = false;
+  static constexpr bool kBugRelaxedClaim = false;
   static constexpr bool kBugCreditLostAtWrap = false;
   static constexpr bool kBugZeroLostAtWrap = false;
   static constexpr bool kBugTakeInTwoSteps = false;
@@ -79,6 +80,8 @@ struct BufferPolicy {
   static constexpr bool kBugTakersBeforeCredit = false;
   static constexpr bool kBugWordAfterLook = false;
   static constexpr bool kBugOneLook = false;
+  static constexpr bool kBugTailFirst = false;
+  static constexpr bool kBugAcquireTaken = false;
 };
 
 template <template <class> class Atomic = std::atomic, class Policy = BufferPolicy>
@@ -139,7 +142,9 @@ class BasicBuffer {
   void wake_takers() noexcept;
   std::uint64_t claim(std::size_t bytes) noexcept {
     // acq_rel: invariant 4.
-    return tail_.fetch_add(bytes, std::memory_order_acq_rel);
+    constexpr auto kOrder =
+        Policy::kBugRelaxedClaim ? std::memory_order_relaxed : std::memory_order_acq_rel;
+    return tail_.fetch_add(bytes, kOrder);
   }
   void copy_in(std::uint64_t position, const void* from, std::size_t size) noexcept;
   // The same bytes where they lie, if they lie in one piece; else null.
@@ -152,6 +157,13 @@ class BasicBuffer {
   // ---- committer
   // First word of the record at `position`, 0 if it is not published.
   std::uint32_t peek(std::uint64_t position) const noexcept;
+  // A record is published at `position`; the scribe's last look (doorbell.hpp). The word
+  // before the tail: who sees the word sees its claim, whereas an acquire of the tail
+  // alone may still find the value before it.
+  bool published(std::uint64_t position) const noexcept {
+    if constexpr (Policy::kBugTailFirst) return tail() != position && peek(position) != 0;
+    return peek(position) != 0 && tail() != position;
+  }
   void copy_out(std::uint64_t position, void* to, std::size_t size) const noexcept;
   // Zeroes [position, position + size) and gives the credit back to the pools.
   void free(std::uint64_t position, std::size_t callers, std::size_t cleaner) noexcept;
@@ -159,8 +171,11 @@ class BasicBuffer {
   // ---- anyone
   // Bytes reserved and not yet in blocks: may be off by those under way. What they took of
   // the room elsewhere, before they were freed, is seen by who reads that afterwards.
+  // seq_cst, since who waits for room has this for its last look (wait_word).
   std::uint64_t taken() const noexcept {
-    return taken(credit_[0].load(std::memory_order_acquire), Pool::cleaner);
+    constexpr auto kOrder =
+        Policy::kBugAcquireTaken ? std::memory_order_acquire : std::memory_order_seq_cst;
+    return taken(credit_[0].load(kOrder), Pool::cleaner);
   }
   std::uint64_t tail() const noexcept { return tail_.load(std::memory_order_acquire); }
   // Before any claim.

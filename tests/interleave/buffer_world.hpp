@@ -287,10 +287,7 @@ class BufferWorld {
   void sleep(bool committing) {
     bell_.sleep([&] { return has_work(committing); }, [this] { queue_.wait(); });
   }
-  bool pending() {
-    const std::uint64_t read = read_.load(std::memory_order_relaxed);
-    return buffer_.tail() != read && buffer_.peek(read) != 0;
-  }
+  bool pending() { return buffer_.published(read_.load(std::memory_order_relaxed)); }
   bool lead() {
     if (waiters_.load(std::memory_order_relaxed) != 1) return false;
     if (!role_.try_lock()) return false;
