@@ -66,14 +66,15 @@ struct CreditBeforeZero : TestBuffer {
   static constexpr bool kBugCreditBeforeZero = true;
 };
 TEST(BufferPlanted, CreditGivenBackBeforeThePlaceIsZero) {
-  expect_found<CreditBeforeZero>(BufferPlots<CreditBeforeZero>::want_of_room_at_the_wrap, "");
+  expect_found<CreditBeforeZero>(BufferPlots<CreditBeforeZero>::want_of_room_at_the_wrap,
+                                 "not whole");
 }
 
 struct RelaxedCredit : TestBuffer {
   static constexpr bool kBugRelaxedCredit = true;
 };
 TEST(BufferPlanted, ZeroesThatOutlastTheCredit) {
-  expect_found<RelaxedCredit>(BufferPlots<RelaxedCredit>::two_want_room, "");
+  expect_found<RelaxedCredit>(BufferPlots<RelaxedCredit>::two_want_room, "not whole");
 }
 
 struct CreditLostAtWrap : TestBuffer {
@@ -88,14 +89,16 @@ struct ZeroLostAtWrap : TestBuffer {
   static constexpr bool kBugZeroLostAtWrap = true;
 };
 TEST(BufferPlanted, NotZeroedBehindTheWrap) {
-  expect_found<ZeroLostAtWrap>(BufferPlots<ZeroLostAtWrap>::want_of_room_at_the_wrap, "");
+  expect_found<ZeroLostAtWrap>(BufferPlots<ZeroLostAtWrap>::want_of_room_at_the_wrap,
+                               "the ring is not zero");
 }
 
 struct TakeInTwoSteps : TestBuffer {
   static constexpr bool kBugTakeInTwoSteps = true;
 };
 TEST(BufferPlanted, CreditLookedAtAndThenTaken) {
-  expect_found<TakeInTwoSteps>(BufferPlots<TakeInTwoSteps>::two_want_room, "");
+  expect_found<TakeInTwoSteps>(BufferPlots<TakeInTwoSteps>::unused_credit_against_want,
+                               "more credit is out");
 }
 
 struct CreditBeforeCount : TestBuffer {

@@ -332,7 +332,9 @@ template <class World>
 std::string run_buffer_plot(Explorer& explorer, Decisions& decisions,
                             const std::function<BufferPlot<World>()>& make) {
   BufferPlot<World> plot = make();
-  if (!explorer.run(plot.bodies, decisions)) return "a call does not end";
+  const bool ends = explorer.run(plot.bodies, decisions);
+  if (!plot.world->error().empty()) return plot.world->error();
+  if (!ends) return "a call does not end";
   std::vector<const void*> asleep;
   for (unsigned i = 0; i < plot.bodies.size(); ++i) asleep.push_back(explorer.sleeps_on(i));
   Undisturbed calm;
