@@ -73,11 +73,12 @@ void Committer::build_block(const Gathered& what, std::uint32_t flags) noexcept 
   current_.chain = header.digest;
   current_.offset += header.length;
   read_.store(start + what.bytes, std::memory_order_relaxed);
+  // Before the credit comes back: who sees less taken must see less room (Log::refuse).
+  publish_room();
   if (what.bytes != 0) buffer_.free(start, what.bytes - what.moved, what.moved);
   counters_.blocks.fetch_add(1, std::memory_order_relaxed);
   counters_.records.fetch_add(what.count, std::memory_order_relaxed);
   counters_.bytes.fetch_add(header.length, std::memory_order_relaxed);
-  publish_room();
 }
 
 // The first page of a segment just made current; goes through a slot like a block,

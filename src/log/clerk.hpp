@@ -15,7 +15,7 @@
 // Invariants
 // 1. The errand belongs to the committer while the state is idle or done, to the clerk
 //    while it is sent. The state is the one atomic, and hands the errand over. It is
-//    seq_cst for the scribe's sleep (log.cpp): the clerk stores "done", then looks
+//    seq_cst for the scribe's sleep (doorbell.hpp): the clerk stores "done", then looks
 //    whether the scribe sleeps; the scribe says that it does, then looks for "done".
 // 2. A forked child has no clerk: nothing is waited for there, or joined.
 #pragma once

@@ -42,8 +42,7 @@ Committer::~Committer() {
 }
 
 bool Committer::pending() const noexcept {
-  const std::uint64_t read = read_.load(std::memory_order_relaxed);
-  return buffer_.tail() != read && buffer_.peek(read) != 0;
+  return buffer_.published(read_.load(std::memory_order_relaxed));
 }
 
 bool Committer::turn(bool drain) noexcept {

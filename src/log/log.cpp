@@ -21,7 +21,8 @@ bool Log::forked() const noexcept {
 // would_block: the next segment is still being made, and what is left of this one may
 // turn out to be all there is. Admitted beyond that, records would wait for room for as
 // long as the disk is full, and closings behind them.
-Code Log::refuse(ReserveFlags flags, std::size_t want) const noexcept {
+// `taken`: with these bytes among them, if they are taken already.
+Code Log::refuse(ReserveFlags flags, std::size_t want, const std::uint64_t* taken) const noexcept {
   if (committer_->failed()) return Code::io;
   if (closing_.load(std::memory_order_acquire)) return Code::store_closed;
   const bool starved = committer_->starved();
@@ -35,8 +36,9 @@ Code Log::refuse(ReserveFlags flags, std::size_t want) const noexcept {
   // is the cleaner's, since it alone can make room: on a full disk it copies nothing
   // before it has seen that all of the oldest segment's copies fit (engine/cleaner.hpp).
   const std::uint64_t margins = cleaner ? 1 : closing ? 2 : 4;
-  const std::uint64_t keep = buffer_.taken() + want + margins * committer_->margin();
-  if (committer_->room() >= keep) return Code::ok;
+  const std::uint64_t held = taken != nullptr ? *taken : buffer_.taken() + want;
+  // After what is held: blocks take their room before they free what is in them.
+  if (committer_->room() >= held + margins * committer_->margin()) return Code::ok;
   return starved ? scarce : Code::would_block;
 }
 
@@ -59,11 +61,15 @@ Code Log::reserve(std::size_t content_bytes, std::uint32_t records, ReserveFlags
   const Pool pool = has(flags, ReserveFlags::cleaner) ? Pool::cleaner : Pool::callers;
   if (want > buffer_.share(pool)) return Code::too_large;
   for (;;) {
-    const Code refused = refuse(flags, want);
+    Code refused = refuse(flags, want);
+    const auto fits = [&](std::uint64_t taken) {
+      refused = refuse(flags, want, &taken);
+      return refused == Code::ok;
+    };
+    const bool held_up = must_wait(flags);
+    if (refused == Code::ok && !held_up && buffer_.take_if(pool, want, fits)) break;
     const bool for_room = refused == Code::would_block;
     if (refused != Code::ok && !for_room) return refused;
-    const bool waits = for_room || must_wait(flags);
-    if (!waits && buffer_.try_take(pool, want)) break;
     if (has(flags, ReserveFlags::nowait) || pool == Pool::cleaner) return Code::would_block;
     // Records may lie here whose callers have left the waking to a wait to come.
     wake_scribe();
@@ -75,7 +81,7 @@ Code Log::reserve(std::size_t content_bytes, std::uint32_t records, ReserveFlags
     const auto changed = [&] { return refuse(flags, want) != refused; };
     if (for_room) {
       buffer_.wait_word(changed);
-    } else if (waits) {
+    } else if (held_up) {
       buffer_.wait_word([&] { return !must_wait(flags) || changed(); });
     } else {
       buffer_.wait_credit(pool, want, changed);
@@ -128,14 +134,12 @@ void Log::fill(const Claim& claim, RecordType type, std::uint64_t incarnation,
   const std::uint32_t word = make_word(type, moved, claim.content);
   const std::uint64_t sum = record_sum(word, incarnation, claim.lsn, hash);
   RecordHead head;
+  head.word = word;
   head.incarnation_low = static_cast<std::uint32_t>(incarnation);
   head.incarnation_high = static_cast<std::uint32_t>(incarnation >> 32);
   head.sum_low = static_cast<std::uint32_t>(sum);
   head.sum_high = static_cast<std::uint32_t>(sum >> 32);
-  // All but the first word, which publishes the rest.
-  buffer_.copy_in(claim.position + sizeof head.word, &head.incarnation_low,
-                  sizeof head - sizeof head.word);
-  buffer_.publish(claim.position, word);
+  buffer_.publish(claim.position, head);
   if (!has(claim.flags, ReserveFlags::will_wait)) wake_scribe();
 }
 
@@ -161,10 +165,11 @@ void Log::abandon(const Claim& claim) noexcept {
       has(claim.flags, ReserveFlags::cleaner) ? kRecordFlagMoved : std::uint32_t{0};
   const std::uint32_t word = make_word(RecordType::pad, moved, claim.content);
   const std::uint64_t sum = record_sum(word, 0, claim.lsn, XXH3_64bits_digest(&state));
-  const std::uint32_t rest[4] = {0, 0, static_cast<std::uint32_t>(sum),
-                                 static_cast<std::uint32_t>(sum >> 32)};
-  buffer_.copy_in(claim.position + sizeof word, rest, sizeof rest);
-  buffer_.publish(claim.position, word);
+  RecordHead head;
+  head.word = word;
+  head.sum_low = static_cast<std::uint32_t>(sum);
+  head.sum_high = static_cast<std::uint32_t>(sum >> 32);
+  buffer_.publish(claim.position, head);
   wake_scribe();
 }
 
@@ -303,17 +308,13 @@ std::string Log::why(Code code) const {
 
 // --------------------------------------------------------------------- scribe
 void Log::wake_scribe() noexcept {
-  // A thread that finds 0 here published before the scribe looked for the last time.
-  if (asleep_.load(std::memory_order_seq_cst) == 0) return;
-  if (asleep_.exchange(0, std::memory_order_seq_cst) == 1) queue_->wake();
+  doorbell_.ring([this] { queue_->wake(); });
 }
 
-// Under role_ if a block or flush is in flight, else without it. Says that it sleeps, and
-// only then looks whether it may, and for how long.
-void Log::sleep(bool committing) noexcept {
-  asleep_.store(1, std::memory_order_seq_cst);
+// Under role_ if a block or flush is in flight, else without it. Looks whether the scribe
+// may sleep, and for how long.
+bool Log::has_work(bool committing, Nanos& limit) noexcept {
   bool more = false;
-  Nanos limit = 0;
   {
     // Under the role too: who commits inline zeroes what it has taken, and what it has
     // not taken must be seen here, since its publisher may have found us awake. What it
@@ -326,9 +327,12 @@ void Log::sleep(bool committing) noexcept {
     timed_ = limit != kNever;
   }
   more |= committer_->errand_done();  // its clerk, too, may have found us awake
-  const bool stopping = !committing && stop_.load(std::memory_order_seq_cst);
-  if (!more && !stopping) queue_->wait(limit);
-  asleep_.store(0, std::memory_order_seq_cst);
+  return more || (!committing && stop_.load(std::memory_order_seq_cst));
+}
+
+void Log::sleep(bool committing) noexcept {
+  Nanos limit = 0;
+  doorbell_.sleep([&] { return has_work(committing, limit); }, [&] { queue_->wait(limit); });
 }
 
 void Log::scribe() noexcept {

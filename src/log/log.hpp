@@ -30,6 +30,7 @@
 #include "log/backup.hpp"
 #include "log/buffer.hpp"
 #include "log/committer.hpp"
+#include "log/doorbell.hpp"
 #include "log/histogram.hpp"
 #include "log/recovery.hpp"
 
@@ -233,6 +234,7 @@ class Log {
   Error start(const Recovered& recovered);
   Uuid new_uuid(const Recovered& recovered) const;
   void scribe() noexcept;
+  bool has_work(bool committing, Nanos& limit) noexcept;
   void sleep(bool committing) noexcept;
   void wake_scribe() noexcept;
   void durable_moved(Lsn lsn) noexcept;
@@ -240,7 +242,8 @@ class Log {
   bool lead(Lsn lsn) noexcept;
   Code state_of(Lsn lsn) const noexcept;
   Code state_of_earlier(Lsn lsn) const noexcept;
-  Code refuse(ReserveFlags flags, std::size_t want) const noexcept;
+  Code refuse(ReserveFlags flags, std::size_t want,
+              const std::uint64_t* taken = nullptr) const noexcept;
   bool must_wait(ReserveFlags flags) const noexcept;
   Code prove(Nanos until) noexcept;
   void fill(const Claim& claim, RecordType type, std::uint64_t incarnation,
@@ -271,9 +274,7 @@ class Log {
   std::mutex close_;     // one close at a time
   std::mutex backup_;    // one backup at a time
   bool closed_ = false;  // under close_
-  // 1 while the scribe sleeps or is about to. seq_cst: it says so, then looks for
-  // published records; a publisher publishes, then looks here.
-  std::atomic<std::uint32_t> asleep_{0};
+  Doorbell doorbell_;    // the scribe's
   // The scribe's sleep has a time limit, so that a beacon will follow. Under role_.
   bool timed_ = false;
   // Grows with every advance of durable() and on failure and close; a futex word.

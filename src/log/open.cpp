@@ -250,8 +250,7 @@ Code Log::close(Nanos drain) noexcept {
   Code code = sync(drain);
   stop_.store(true, std::memory_order_seq_cst);
   if (scribe_.joinable()) {
-    asleep_.store(0, std::memory_order_seq_cst);
-    queue_->wake();
+    doorbell_.ring_out([this] { queue_->wake(); });
     scribe_.join();
   } else {  // manual
     while (committer_->turn(true) || committer_->in_flight()) queue_->wait(kMilli);

@@ -11,9 +11,12 @@
 // Loads read the newest visible value. So missing releases and store-load races show;
 // stale reads by a missing acquire do not (TSan looks after those).
 //
+// A fiber may sleep on a place until another one wakes it. The run ends when every fiber
+// has ended or sleeps: what that means is for the test to judge.
+//
 // Invariants
 //   1. Outside run() an operation is plain memory access and decides nothing.
-//   2. A fiber switch happens in step() alone.
+//   2. A fiber switch happens in step() and sleep() alone.
 #pragma once
 
 #include <ucontext.h>
@@ -44,7 +47,8 @@ class Explorer {
     return explorer;
   }
 
-  // Runs all bodies to their end; false if they did not end within so many steps.
+  // Runs all bodies to their end, or until nobody is awake; false if that was not
+  // reached within so many steps.
   bool run(const std::vector<std::function<void()>>& bodies, Decisions& decisions,
            std::uint64_t max_steps = kMaxSteps) {
     max_steps_ = max_steps;
@@ -60,10 +64,8 @@ class Explorer {
       ::swapcontext(&home_, &fibers_[running_]->context);
       if (stuck_) break;
       Fiber& last = *fibers_[running_];
-      if (last.ended) {
-        flush(last);
-        if (!pick_other()) break;
-      }
+      if (last.ended) flush(last);
+      if (!pick_other()) break;
     }
     current() = nullptr;
     return !stuck_;
@@ -74,6 +76,22 @@ class Explorer {
 
   // What the running fiber has stored becomes visible, as by any outer synchronization.
   void publish() { flush(*fibers_[running_]); }
+
+  // Until wake() of the same place. As a system call it makes all before it visible.
+  void sleep(const void* place) {
+    Fiber& me = *fibers_[running_];
+    flush(me);
+    me.asleep_on = place;
+    ::swapcontext(&me.context, pick_other() ? &fibers_[running_]->context : &home_);
+  }
+  void wake(const void* place) {
+    flush(*fibers_[running_]);
+    for (auto& fiber : fibers_) {
+      if (fiber->asleep_on == place) fiber->asleep_on = nullptr;
+    }
+  }
+  // After a run: where the fiber sleeps, null if it has ended.
+  const void* sleeps_on(unsigned fiber) const { return fibers_[fiber]->asleep_on; }
 
   // Before each operation.
   void step() {
@@ -134,7 +152,9 @@ class Explorer {
     std::unique_ptr<char[]> stack;
     const std::function<void()>* body = nullptr;
     std::vector<Pending> buffer;
+    const void* asleep_on = nullptr;
     bool ended = false;
+    bool awake() const { return !ended && asleep_on == nullptr; }
   };
   static constexpr std::size_t kStackBytes = 128 << 10;
 
@@ -192,13 +212,13 @@ class Explorer {
   unsigned count_others() const {
     unsigned others = 0;
     for (unsigned i = 0; i < fibers_.size(); ++i) {
-      others += i != running_ && !fibers_[i]->ended ? 1U : 0U;
+      others += i != running_ && fibers_[i]->awake() ? 1U : 0U;
     }
     return others;
   }
   unsigned nth_other(unsigned n) const {
     for (unsigned i = 0;; ++i) {
-      if (i == running_ || fibers_[i]->ended) continue;
+      if (i == running_ || !fibers_[i]->awake()) continue;
       if (n-- == 0) return i;
     }
   }
@@ -230,7 +250,7 @@ class Explorer {
   bool stuck_ = false;
 };
 
-// std::atomic as the wheel uses it, under the explorer's hand.
+// std::atomic as the wheel and the log use it, under the explorer's hand.
 template <class T>
 class Atomic {
  public:
