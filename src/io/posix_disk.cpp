@@ -36,12 +36,13 @@ int open_guarded(int dir, const char* name, int flags) noexcept {
 
 // O_DIRECT where it works: some file systems refuse it when opening. Those that
 // accept it there and refuse at the first write are found by one read, which needs
-// the same alignment and changes nothing.
+// the same alignment and changes nothing. The page is on the stack: in thread-local
+// storage it would keep the library from being loaded by dlopen() (tests/header).
 int open_direct(int dir, const char* name, int flags, bool& buffered) noexcept {
   int fd = open_guarded(dir, name, flags | O_DIRECT);
   if (fd < 0 && fd != -EINVAL) return fd;
   if (fd >= 0) {
-    alignas(kPageBytes) static thread_local char page[kPageBytes];
+    alignas(kPageBytes) char page[kPageBytes];
     if (::pread(fd, page, sizeof page, 0) >= 0 || errno != EINVAL) return fd;
     close_guarded_fd(fd);
     flags &= ~O_EXCL;  // it is ours: made just above
