@@ -68,7 +68,8 @@ class Queue {
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
 
-  // Makes the calling thread the queue's only submitter.
+  // Makes the calling thread the queue's only submitter. Refused: all that follows
+  // is answered with that error.
   virtual int attach() noexcept = 0;
   // `from` stays untouched until its completion is reaped.
   virtual void write(File& file, const void* from, std::size_t size, std::uint64_t offset,

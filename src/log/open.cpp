@@ -222,10 +222,14 @@ Error Log::start(const Recovered& recovered) {
   ends_ = committer_->manifest().ends;
   catalog_ = committer_->manifest().catalog;
   max_content_ = committer_->max_content();
-  if (options_.manual) {
-    queue_->attach();
-    return {};
-  }
+  const int attached = options_.manual ? queue_->attach() : hire_scribe();
+  if (attached == 0) return {};
+  committer_.reset();
+  return io_error(path_, "", "set up asynchronous writing", attached);
+}
+
+// What the queue answered to its new owner.
+int Log::hire_scribe() {
   committer_->hire([this] { wake_scribe(); });
   // The new thread inherits the mask: it is to see no signal of the application.
   sigset_t all;
@@ -240,7 +244,10 @@ Error Log::start(const Recovered& recovered) {
     throw;
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return {};
+  attached_.wait(kUnattached, std::memory_order_acquire);
+  const int attached = attached_.load(std::memory_order_acquire);
+  if (attached < 0) scribe_.join();
+  return attached;
 }
 
 Code Log::close(Nanos drain) noexcept {

@@ -12,28 +12,17 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <functional>
 
 #include "../log/log_fixture.hpp"
+#include "child.hpp"
 #include "io/fork.hpp"
 #include "refused_call.hpp"
 
 namespace warden::log::test {
 namespace {
 
+using warden::test::in_child;
 using warden::test::refuse;
-
-// Runs `body` in a child; its answer must be 0, else the line where it gave up.
-int in_child(const std::function<int()>& body) {
-  const pid_t child = ::fork();
-  if (child == 0) _exit(body());
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
-
-#define GIVE_UP_UNLESS(cond) \
-  if (!(cond)) return __LINE__ % 250 + 1
 
 // Appends, syncs, closes, reopens: 0 if all is there.
 int use_store(const std::string& path, const char* backend, const std::string& note) {
