@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A program that opens a store and then installs a seccomp filter that forbids io_uring,
-// for all of its threads: as if the device had failed. Whoever waits is told, one line says
-// so, closing ends, and an opening without io_uring has all that was acknowledged.
+// A ring under an engine in full run that fails, through the C ABI: its writes answer EIO,
+// or the program installs a seccomp filter that forbids io_uring, for all of its threads.
+// Whoever waits is told, one line says so, closing ends, and an opening has all that was
+// acknowledged. Each in a process of its own.
 #include <sys/syscall.h>
 
 #include <atomic>
 #include <cerrno>
+#include <functional>
 #include <thread>
 #include <vector>
 
+#include "../unit/io/broken_device.hpp"
 #include "../unit/io/refused_call.hpp"
 #include "child.hpp"
 #include "on_disk.hpp"
@@ -37,7 +40,9 @@ std::string key_of(int thread, int i) {
   return numbered("k", thread) + numbered(".", i);
 }
 
-std::string both_lives(const std::string& path, int error) {
+// `fail` makes it fail; `backend` opens it again.
+std::string both_lives(const std::string& path, const std::function<bool()>& fail,
+                       const char* backend) {
   warden_config* config = nullptr;
   warden_store* store = nullptr;
   warden_error why = WARDEN_ERROR_INIT;
@@ -61,9 +66,9 @@ std::string both_lives(const std::string& path, int error) {
   for (const auto& one : acknowledged) {
     while (one < 20) std::this_thread::yield();
   }
-  const bool refused = refuse(SYS_io_uring_enter, error);
+  const bool failed = fail();
   for (std::thread& one : threads) one.join();
-  CHECK_OR_SAY(refused, "no filter");
+  CHECK_OR_SAY(failed, "nothing was made to fail");
   int unknown = 0;
   for (const std::int32_t code : last) {
     CHECK_OR_SAY(code == WARDEN_E_OUTCOME_UNKNOWN || code == WARDEN_E_IO, warden_code_name(code));
@@ -75,7 +80,7 @@ std::string both_lives(const std::string& path, int error) {
   warden_free(store);
   CHECK_OR_SAY(errors == 1, std::to_string(errors));
 
-  warden_config_set(config, "backend", "posix", nullptr);
+  warden_config_set(config, "backend", backend, nullptr);
   CHECK_OR_SAY(warden_open(path.c_str(), config, &store, &why) == WARDEN_OK, why.message);
   for (int t = 0; t < kThreads; ++t) {
     for (int i = 0; i < acknowledged[t]; ++i) {
@@ -89,11 +94,20 @@ std::string both_lives(const std::string& path, int error) {
   return {};
 }
 
-TEST(LateFilter, EndsTheLogAsAFailedDeviceDoes) {
+TEST(RingFailure, AFilterThatComesLateIsAFailedDevice) {
   for (const int error : {EPERM, ENOSYS}) {
     const TempDir dir;
-    EXPECT_EQ(in_child([&] { return both_lives(dir.path("store"), error); }), "") << error;
+    const auto forbid = [&] { return refuse(SYS_io_uring_enter, error); };
+    EXPECT_EQ(in_child([&] { return both_lives(dir.path("store"), forbid, "posix"); }), "")
+        << error;
   }
+}
+
+TEST(RingFailure, WritesThatAnswerEIO) {
+  const TempDir dir;
+  const std::string path = dir.path("store");
+  const auto break_it = [&] { return break_device(path + "/wal-") >= 1; };
+  EXPECT_EQ(in_child([&] { return both_lives(path, break_it, "uring"); }), "");
 }
 
 }  // namespace
