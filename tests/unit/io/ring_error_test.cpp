@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Completions of a real ring that say EIO.
+// Completions of a real ring that say EIO; and what stands in its file table.
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <cerrno>
+#include <sstream>
 
 #include "broken_device.hpp"
 #include "ring.hpp"
@@ -13,6 +14,44 @@ namespace warden::log::test {
 namespace {
 
 using warden::test::break_device;
+
+// What /proc says of the ring that this process has open.
+std::string ring_info() {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    const std::string target = std::filesystem::read_symlink(entry.path(), gone).string();
+    if (gone || target != "anon_inode:[io_uring]") continue;
+    return read_file("/proc/self/fdinfo/" + entry.path().filename().string());
+  }
+  return {};
+}
+
+// A killed process's writes may land after its descriptors are closed: what keeps the lock
+// until they have is that the ring itself has LOCK open.
+TEST(Ring, HasLockInItsFileTable) {
+  TempDir temp;
+  const auto disk = io::make_real_disk(io::Backend::uring);
+  KeepingSink sink;
+  std::unique_ptr<Log> log;
+  Options options = small_options();
+  options.manual = true;  // nobody else is in the ring, which would hide the table
+  ASSERT_EQ(Log::open(*disk, temp.path(), options, sink, log).code, Code::ok);
+  const std::string info = ring_info();
+  const std::size_t at = info.find("UserFiles:");
+  if (at == std::string::npos) GTEST_SKIP() << "this kernel does not tell a ring's files";
+  std::istringstream lines(info.substr(at));
+  std::string head;
+  std::getline(lines, head);
+  ASSERT_GE(std::stoi(head.substr(head.find(':') + 1)), 1) << info;
+  bool any = false;
+  bool found = false;
+  for (std::string line; std::getline(lines, line) && line.starts_with(" ");) {
+    any = true;
+    found = found || line.ends_with("LOCK");
+  }
+  if (!any) GTEST_SKIP() << "this kernel does not name a ring's files";
+  EXPECT_TRUE(found) << info;
+}
 
 TEST(FailingRing, AnswersEIO) {
   TempDir temp;
