@@ -118,7 +118,8 @@ class Disk {
   Disk(const Disk&) = delete;
   Disk& operator=(const Disk&) = delete;
 
-  // create: makes the last component of the path if it is missing, durably.
+  // create: makes the last component of the path if it is missing. Unless there is a
+  // CURRENT in it, its name in its parent is durable afterwards, whoever made it.
   virtual int open_dir(const char* path, bool create, std::unique_ptr<Dir>& out) noexcept = 0;
 };
 

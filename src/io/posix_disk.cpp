@@ -264,39 +264,31 @@ class RealDisk final : public Disk {
   explicit RealDisk(Backend backend) noexcept : backend_(backend) {}
 
   int open_dir(const char* path, bool create, std::unique_ptr<Dir>& out) noexcept override {
-    if (create && ::mkdir(path, 0755) == 0) {
-      const int synced = sync_parent(path);
-      if (synced < 0) return synced;
-    } else if (create && errno != EEXIST) {
-      return -errno;
-    }
+    if (create && ::mkdir(path, 0755) != 0 && errno != EEXIST) return -errno;
     const int fd = open_guarded(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
     if (fd < 0) return fd;
-    out.reset(new (std::nothrow) RealDir(fd, backend_));
-    if (out) return 0;
+    // Its name is not known to be durable before there is a CURRENT: it may have been made
+    // by somebody who synced nothing, or by an opening that was killed before it did.
+    int result = 0;
+    if (create && ::faccessat(fd, "CURRENT", F_OK, 0) != 0) result = sync_parent(fd);
+    if (result == 0) {
+      out.reset(new (std::nothrow) RealDir(fd, backend_));
+      if (out) return 0;
+      result = -ENOMEM;
+    }
     close_guarded_fd(fd);
-    return -ENOMEM;
+    return result;
   }
 
  private:
-  static int sync_parent(const char* path) noexcept {
-    try {
-      std::string parent = path;
-      while (parent.size() > 1 && parent.back() == '/') parent.pop_back();
-      const std::size_t slash = parent.rfind('/');
-      if (slash == std::string::npos) {
-        parent = ".";
-      } else {
-        parent.resize(slash == 0 ? 1 : slash);
-      }
-      const int fd = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-      if (fd < 0) return -errno;
-      const int result = ::fsync(fd) == 0 ? 0 : -errno;
-      ::close(fd);
-      return result;
-    } catch (const std::bad_alloc&) {
-      return -ENOMEM;
-    }
+  static int sync_parent(int dir) noexcept {
+    const int parent = ::openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    // Who may not read it may still have a store in it: then the whole file system.
+    if (parent < 0 && errno == EACCES) return ::syncfs(dir) == 0 ? 0 : -errno;
+    if (parent < 0) return -errno;
+    const int result = ::fsync(parent) == 0 ? 0 : -errno;
+    ::close(parent);
+    return result;
   }
 
   Backend backend_;

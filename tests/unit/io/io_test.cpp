@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -77,6 +78,36 @@ TEST(RealDisk, WorksWithoutODirect) {
               return use_store(dir.path(), "io_uring", "");
             }),
             0);
+}
+
+// Its name in its parent, whoever made it: an fsync that fails is how to see it.
+TEST(RealDisk, ADirectoryIsMadeDurableUntilItHoldsAStore) {
+  TempDir dir;
+  std::filesystem::create_directory(dir.path());
+  EXPECT_EQ(in_child([&] {
+              const auto disk = io::make_real_disk(io::Backend::posix);
+              std::unique_ptr<io::Dir> out;
+              GIVE_UP_UNLESS(refuse(SYS_fsync, EIO));
+              GIVE_UP_UNLESS(disk->open_dir(dir.path().c_str(), true, out) == -EIO && !out);
+              GIVE_UP_UNLESS(disk->open_dir(dir.path().c_str(), false, out) == 0);
+              std::ofstream(dir.path() + "/CURRENT") << "MANIFEST-1";
+              GIVE_UP_UNLESS(disk->open_dir(dir.path().c_str(), true, out) == 0);
+              return 0;
+            }),
+            0);
+}
+
+TEST(RealDisk, AParentThatMayNotBeReadIsNoHindrance) {
+  TempDir dir;
+  std::filesystem::create_directory(dir.path());
+  EXPECT_EQ(::chmod(dir.path().c_str(), 0777), 0);
+  EXPECT_EQ(::chmod(dir.parent().c_str(), 0711), 0);
+  EXPECT_EQ(in_child([&] {
+              if (::geteuid() == 0) GIVE_UP_UNLESS(::setgid(65534) == 0 && ::setuid(65534) == 0);
+              return use_store(dir.path(), "io_uring", "");
+            }),
+            0);
+  EXPECT_EQ(::chmod(dir.parent().c_str(), 0755), 0);
 }
 
 TEST(RealDisk, AFileSizeLimitRefusesAndDoesNotKill) {
