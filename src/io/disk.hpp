@@ -85,6 +85,11 @@ class Queue {
   virtual const char* name() const noexcept = 0;
 };
 
+struct LockHolder {
+  std::int64_t process = 0;  // 0: it could not be told
+  bool gone = false;         // and does not run here (any more)
+};
+
 class Dir {
  public:
   virtual ~Dir() = default;
@@ -97,9 +102,9 @@ class Dir {
   virtual int unlink(const char* name) noexcept = 0;
   virtual int sync() noexcept = 0;
   virtual int list(std::vector<std::string>& names) noexcept = 0;
-  // Takes the exclusive lock on file LOCK. -EWOULDBLOCK: another opening has it,
-  // and `holder` is its process if it could be told, else 0.
-  virtual int lock(std::int64_t& holder) noexcept = 0;
+  // Takes the exclusive lock on file LOCK. -EWOULDBLOCK: another opening has it. One
+  // whose process is gone has been waited for, for some seconds.
+  virtual int lock(LockHolder& holder) noexcept = 0;
   // 1 if some opening holds the lock, 0 if not; takes nothing that outlives the call.
   virtual int locked() noexcept = 0;
   virtual void unlock() noexcept = 0;
