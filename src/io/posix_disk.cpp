@@ -22,12 +22,13 @@ namespace warden::io {
 namespace {
 
 int open_guarded(int dir, const char* name, int flags) noexcept {
+  NoFork hold;
   int fd = -1;
   do {
     fd = ::openat(dir, name, flags | O_CLOEXEC, 0644);
   } while (fd < 0 && errno == EINTR);
   if (fd < 0) return -errno;
-  if (guard_fd(fd)) return fd;
+  if (hold.guard_fd(fd)) return fd;
   ::close(fd);
   return -ENOMEM;
 }
@@ -63,7 +64,8 @@ class RealDir final : public Dir {
     int fd = -1;
     switch (mode) {
       case Open::read:
-        fd = open_guarded(fd_, name, O_RDONLY);
+        // So that a FIFO of that name is refused below, and does not wait for a writer.
+        fd = open_guarded(fd_, name, O_RDONLY | O_NONBLOCK);
         break;
       case Open::read_write:
         fd = open_direct(fd_, name, O_RDWR, buffered_);
@@ -137,7 +139,7 @@ class RealDir final : public Dir {
   }
 
   int locked() noexcept override {
-    const int fd = open_guarded(fd_, "LOCK", O_RDONLY);
+    const int fd = open_guarded(fd_, "LOCK", O_RDONLY | O_NONBLOCK);
     if (fd == -ENOENT) return 0;
     if (fd < 0) return fd;
     // Shared and given back at once. A writer that opens in this very instant is

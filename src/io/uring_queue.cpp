@@ -131,11 +131,12 @@ class UringQueue final : public Queue {
   int make_ring(unsigned entries, unsigned flags) noexcept {
     io_uring_params params{};
     params.flags = flags | IORING_SETUP_R_DISABLED | IORING_SETUP_CLAMP;
+    NoFork hold;
     const int result = io_uring_queue_init_params(entries, &ring_, &params);
     if (result < 0) return result;
     // EXT_ARG (Linux 5.11) gives waiting with a time limit without a timeout entry.
     const bool waits = (params.features & IORING_FEAT_EXT_ARG) != 0;
-    if (!waits || !guard_fd(ring_.ring_fd)) {
+    if (!waits || !hold.guard_fd(ring_.ring_fd)) {
       io_uring_queue_exit(&ring_);
       return waits ? -ENOMEM : -ENOSYS;
     }
@@ -146,10 +147,11 @@ class UringQueue final : public Queue {
   }
 
   int register_files(int keep_alive) noexcept {
+    NoFork hold;  // a child with the end that tells would keep it from telling
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return -errno;
     int result = -ENOMEM;
-    if (guard_fd(ends[0])) {
+    if (hold.guard_fd(ends[0])) {
       gone_ = ends[0];
       const int files[2] = {ends[1], keep_alive};
       result = io_uring_register_files(&ring_, files, keep_alive >= 0 ? 2 : 1);

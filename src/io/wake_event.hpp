@@ -26,9 +26,10 @@ class WakeEvent {
   WakeEvent& operator=(const WakeEvent&) = delete;
 
   int init() noexcept {
+    NoFork hold;
     fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (fd_ < 0) return -errno;
-    if (guard_fd(fd_)) return 0;
+    if (hold.guard_fd(fd_)) return 0;
     ::close(fd_);
     fd_ = -1;
     return -ENOMEM;
