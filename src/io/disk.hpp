@@ -71,7 +71,8 @@ class Queue {
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
 
-  // Makes the calling thread the queue's only submitter.
+  // Makes the calling thread the queue's only submitter. Refused: all that follows
+  // is answered with that error.
   virtual int attach() noexcept = 0;
   // `from` stays untouched until its completion is reaped.
   virtual void write(File& file, const void* from, std::size_t size, std::uint64_t offset,
@@ -87,6 +88,11 @@ class Queue {
   virtual const char* name() const noexcept = 0;
 };
 
+struct LockHolder {
+  std::int64_t process = 0;  // 0: it could not be told
+  bool gone = false;         // and does not run here (any more)
+};
+
 class Dir {
  public:
   virtual ~Dir() = default;
@@ -99,9 +105,9 @@ class Dir {
   virtual int unlink(const char* name) noexcept = 0;
   virtual int sync() noexcept = 0;
   virtual int list(std::vector<std::string>& names) noexcept = 0;
-  // Takes the exclusive lock on file LOCK. -EWOULDBLOCK: another opening has it,
-  // and `holder` is its process if it could be told, else 0.
-  virtual int lock(std::int64_t& holder) noexcept = 0;
+  // Takes the exclusive lock on file LOCK. -EWOULDBLOCK: another opening has it. One
+  // whose process is gone has been waited for, for some seconds.
+  virtual int lock(LockHolder& holder) noexcept = 0;
   // 1 if some opening holds the lock, 0 if not; takes nothing that outlives the call.
   virtual int locked() noexcept = 0;
   virtual void unlock() noexcept = 0;
@@ -120,7 +126,8 @@ class Disk {
   Disk(const Disk&) = delete;
   Disk& operator=(const Disk&) = delete;
 
-  // create: makes the last component of the path if it is missing, durably.
+  // create: makes the last component of the path if it is missing. Unless there is a
+  // CURRENT in it, its name in its parent is durable afterwards, whoever made it.
   virtual int open_dir(const char* path, bool create, std::unique_ptr<Dir>& out) noexcept = 0;
 };
 

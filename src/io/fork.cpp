@@ -43,11 +43,17 @@ Registry& registry() noexcept {
 
 }  // namespace
 
-bool guard_fd(int fd) noexcept {
-  Registry& all = registry();
-  const std::lock_guard lock(all.mutex);
+NoFork::NoFork() noexcept {
+  registry().mutex.lock();
+}
+
+NoFork::~NoFork() {
+  registry().mutex.unlock();
+}
+
+bool NoFork::guard_fd(int fd) noexcept {
   try {
-    all.fds.push_back(fd);
+    registry().fds.push_back(fd);
   } catch (const std::bad_alloc&) {
     return false;
   }

@@ -5,43 +5,43 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
-#include <cstdio>
 #include <cstring>
 #include <new>
 #include <string_view>
 
 #include "io/fork.hpp"
+#include "io/lock_file.hpp"
 
 namespace warden::io {
 namespace {
 
 int open_guarded(int dir, const char* name, int flags) noexcept {
+  NoFork hold;
   int fd = -1;
   do {
     fd = ::openat(dir, name, flags | O_CLOEXEC, 0644);
   } while (fd < 0 && errno == EINTR);
   if (fd < 0) return -errno;
-  if (guard_fd(fd)) return fd;
+  if (hold.guard_fd(fd)) return fd;
   ::close(fd);
   return -ENOMEM;
 }
 
 // O_DIRECT where it works: some file systems refuse it when opening. Those that
 // accept it there and refuse at the first write are found by one read, which needs
-// the same alignment and changes nothing.
+// the same alignment and changes nothing. The page is on the stack: in thread-local
+// storage it would keep the library from being loaded by dlopen() (tests/header).
 int open_direct(int dir, const char* name, int flags, bool& buffered) noexcept {
   int fd = open_guarded(dir, name, flags | O_DIRECT);
   if (fd < 0 && fd != -EINVAL) return fd;
   if (fd >= 0) {
-    alignas(kPageBytes) static thread_local char page[kPageBytes];
+    alignas(kPageBytes) char page[kPageBytes];
     if (::pread(fd, page, sizeof page, 0) >= 0 || errno != EINVAL) return fd;
     close_guarded_fd(fd);
     flags &= ~O_EXCL;  // it is ours: made just above
@@ -50,50 +50,6 @@ int open_direct(int dir, const char* name, int flags, bool& buffered) noexcept {
   }
   buffered = true;
   return open_guarded(dir, name, flags);
-}
-
-// pwrite() beyond RLIMIT_FSIZE raises SIGXFSZ, which would end a program that knows
-// nothing of it. So the limit is asked first, and what it forbids is answered as the
-// kernel would answer a program that ignores the signal: cut short, or EFBIG. (Writes of
-// a ring come from threads that block every signal.)
-std::int64_t write_within_limit(int fd, const void* from, std::size_t size,
-                                std::uint64_t offset) noexcept {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-      offset + size > limit.rlim_cur) {
-    const std::uint64_t allowed = limit.rlim_cur / kPageBytes * kPageBytes;
-    if (offset >= allowed) return -EFBIG;
-    size = static_cast<std::size_t>(allowed - offset);
-  }
-  const ssize_t put = ::pwrite(fd, from, size, static_cast<off_t>(offset));
-  return put < 0 ? -errno : put;
-}
-
-constexpr int kLockTries = 5000;  // of a millisecond each
-constexpr int kNamelessTries = 50;
-
-std::int64_t read_holder(int fd) noexcept {
-  char text[24] = {};
-  std::int64_t holder = 0;
-  const ssize_t got = ::pread(fd, text, sizeof text - 1, 0);
-  if (got > 0) std::from_chars(text, text + got, holder);
-  return holder;
-}
-
-// No such process, or one that has ended and is only waiting to be collected.
-bool is_dead(std::int64_t process) noexcept {
-  if (process <= 0) return false;
-  if (::kill(static_cast<pid_t>(process), 0) != 0) return errno == ESRCH;
-  char path[40];
-  std::snprintf(path, sizeof path, "/proc/%lld/stat", static_cast<long long>(process));
-  const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return errno == ENOENT && ::kill(static_cast<pid_t>(process), 0) != 0;
-  char text[512] = {};
-  const ssize_t got = ::read(fd, text, sizeof text - 1);
-  ::close(fd);
-  // "<pid> (<name>) <state> ...": the name may hold anything, so look from the end.
-  const char* close = got > 0 ? std::strrchr(text, ')') : nullptr;
-  return close != nullptr && (close[2] == 'Z' || close[2] == 'X');
 }
 
 class RealDir final : public Dir {
@@ -108,7 +64,8 @@ class RealDir final : public Dir {
     int fd = -1;
     switch (mode) {
       case Open::read:
-        fd = open_guarded(fd_, name, O_RDONLY);
+        // So that a FIFO of that name is refused below, and does not wait for a writer.
+        fd = open_guarded(fd_, name, O_RDONLY | O_NONBLOCK);
         break;
       case Open::read_write:
         fd = open_direct(fd_, name, O_RDWR, buffered_);
@@ -168,47 +125,21 @@ class RealDir final : public Dir {
     return result;
   }
 
-  int lock(std::int64_t& holder) noexcept override {
-    holder = 0;
+  int lock(LockHolder& holder) noexcept override {
+    holder = {};
     const int fd = open_guarded(fd_, "LOCK", O_RDWR | O_CREAT);
     if (fd < 0) return fd;
-    // A killed holder's ring lets go of the lock only when its last write has landed:
-    // that is waited for. A holder that lives is not.
-    int error = 0;
-    for (int tries = 0; tries < kLockTries; ++tries) {
-      error = ::flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
-      if (error == 0) break;
-      holder = read_holder(fd);
-      // Without a name it is a reader's short look at the lock, or a writer that has
-      // not yet written its own.
-      const bool nameless = holder == 0 && tries < kNamelessTries;
-      const bool again = error == EINTR || nameless || is_dead(holder);
-      if (!again || (error != EINTR && error != EWOULDBLOCK)) break;
-      ::usleep(1000);
-    }
-    if (error != 0) {
+    const int result = take_lock(fd, kLockPatience, holder);
+    if (result == 0) {
+      lock_ = fd;
+    } else {
       close_guarded_fd(fd);
-      return -error;
     }
-    // The number is for the message that refuses others; the lock is what counts.
-    char text[24];
-    const int size = std::snprintf(text, sizeof text, "%ld\n", static_cast<long>(::getpid()));
-    std::int64_t named = ::ftruncate(fd, 0) == 0 ? 0 : -errno;
-    if (named == 0) named = write_within_limit(fd, text, static_cast<std::size_t>(size), 0);
-    if (named != size) {
-      error = named < 0 ? static_cast<int>(-named) : ENOSPC;
-      // A full disk must not keep a store from being opened.
-      if (error != ENOSPC && error != EDQUOT && error != EFBIG) {
-        close_guarded_fd(fd);
-        return -error;
-      }
-    }
-    lock_ = fd;
-    return 0;
+    return result;
   }
 
   int locked() noexcept override {
-    const int fd = open_guarded(fd_, "LOCK", O_RDONLY);
+    const int fd = open_guarded(fd_, "LOCK", O_RDONLY | O_NONBLOCK);
     if (fd == -ENOENT) return 0;
     if (fd < 0) return fd;
     // Shared and given back at once. A writer that opens in this very instant is
@@ -226,10 +157,7 @@ class RealDir final : public Dir {
   void unlock() noexcept override {
     // In a forked child the number is closed, and may be another file's by now.
     if (lock_ < 0 || generation_ != fork_generation()) return;
-    // No name is left behind that could be taken for a holder's.
-    if (::ftruncate(lock_, 0) != 0) errno = 0;
-    // LOCK_UN, since the ring's file table still holds the description.
-    ::flock(lock_, LOCK_UN);
+    give_lock_back(lock_);
     close_guarded_fd(lock_);
     lock_ = -1;
   }
@@ -263,45 +191,54 @@ class RealDisk final : public Disk {
   explicit RealDisk(Backend backend) noexcept : backend_(backend) {}
 
   int open_dir(const char* path, bool create, std::unique_ptr<Dir>& out) noexcept override {
-    if (create && ::mkdir(path, 0755) == 0) {
-      const int synced = sync_parent(path);
-      if (synced < 0) return synced;
-    } else if (create && errno != EEXIST) {
-      return -errno;
-    }
+    if (create && ::mkdir(path, 0755) != 0 && errno != EEXIST) return -errno;
     const int fd = open_guarded(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
     if (fd < 0) return fd;
-    out.reset(new (std::nothrow) RealDir(fd, backend_));
-    if (out) return 0;
+    // Its name is not known to be durable before there is a CURRENT: it may have been made
+    // by somebody who synced nothing, or by an opening that was killed before it did.
+    int result = 0;
+    if (create && ::faccessat(fd, "CURRENT", F_OK, 0) != 0) result = sync_parent(fd);
+    if (result == 0) {
+      out.reset(new (std::nothrow) RealDir(fd, backend_));
+      if (out) return 0;
+      result = -ENOMEM;
+    }
     close_guarded_fd(fd);
-    return -ENOMEM;
+    return result;
   }
 
  private:
-  static int sync_parent(const char* path) noexcept {
-    try {
-      std::string parent = path;
-      while (parent.size() > 1 && parent.back() == '/') parent.pop_back();
-      const std::size_t slash = parent.rfind('/');
-      if (slash == std::string::npos) {
-        parent = ".";
-      } else {
-        parent.resize(slash == 0 ? 1 : slash);
-      }
-      const int fd = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-      if (fd < 0) return -errno;
-      const int result = ::fsync(fd) == 0 ? 0 : -errno;
-      ::close(fd);
-      return result;
-    } catch (const std::bad_alloc&) {
-      return -ENOMEM;
-    }
+  static int sync_parent(int dir) noexcept {
+    const int parent = ::openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    // Who may not read it may still have a store in it: then the whole file system.
+    if (parent < 0 && errno == EACCES) return ::syncfs(dir) == 0 ? 0 : -errno;
+    if (parent < 0) return -errno;
+    const int result = ::fsync(parent) == 0 ? 0 : -errno;
+    ::close(parent);
+    return result;
   }
 
   Backend backend_;
 };
 
 }  // namespace
+
+// pwrite() beyond RLIMIT_FSIZE raises SIGXFSZ, which would end a program that knows
+// nothing of it. So the limit is asked first, and what it forbids is answered as the
+// kernel would answer a program that ignores the signal: cut short, or EFBIG. (Writes of
+// a ring come from threads that block every signal.)
+std::int64_t write_within_limit(int fd, const void* from, std::size_t size,
+                                std::uint64_t offset) noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+      offset + size > limit.rlim_cur) {
+    const std::uint64_t allowed = limit.rlim_cur / kPageBytes * kPageBytes;
+    if (offset >= allowed) return -EFBIG;
+    size = static_cast<std::size_t>(allowed - offset);
+  }
+  const ssize_t put = ::pwrite(fd, from, size, static_cast<off_t>(offset));
+  return put < 0 ? -errno : put;
+}
 
 RealFile::~RealFile() {
   close_guarded_fd(fd_);

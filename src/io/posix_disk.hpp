@@ -18,6 +18,10 @@ std::unique_ptr<Disk> make_real_disk(Backend backend) noexcept;
 int make_uring_queue(unsigned depth, int keep_alive, std::unique_ptr<Queue>& out) noexcept;
 int make_posix_queue(unsigned depth, std::unique_ptr<Queue>& out) noexcept;
 
+// pwrite(), but a file-size limit is an answer and no signal.
+std::int64_t write_within_limit(int fd, const void* from, std::size_t size,
+                                std::uint64_t offset) noexcept;
+
 // A File of the real disk knows its descriptor.
 class RealFile : public File {
  public:

@@ -2,40 +2,26 @@
 //
 // The queue where io_uring is refused: an operation is done in the submitting
 // call, its completion kept for the next reap(). No thread of its own.
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
-#include <ctime>
 #include <new>
 #include <vector>
 
-#include "io/fork.hpp"
 #include "io/posix_disk.hpp"
+#include "io/wake_event.hpp"
 
 namespace warden::io {
 namespace {
 
 class PosixQueue final : public Queue {
  public:
-  ~PosixQueue() override {
-    if (event_ >= 0) close_guarded_fd(event_);
-  }
-
   int init(unsigned depth) noexcept {
     try {
       done_.reserve(depth);
     } catch (const std::bad_alloc&) {
       return -ENOMEM;
     }
-    event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (event_ < 0) return -errno;
-    if (guard_fd(event_)) return 0;
-    ::close(event_);
-    event_ = -1;
-    return -ENOMEM;
+    return event_.init();
   }
 
   int attach() noexcept override { return 0; }
@@ -56,26 +42,16 @@ class PosixQueue final : public Queue {
 
   void wait(Nanos timeout) noexcept override {
     if (!done_.empty() || timeout == 0) return;
-    pollfd item{event_, POLLIN, 0};
-    timespec ts{};
-    if (timeout != kNever) ts = {timeout / kSecond, timeout % kSecond};
-    if (::ppoll(&item, 1, timeout == kNever ? nullptr : &ts, nullptr) <= 0) return;
-    std::uint64_t count = 0;
-    // EAGAIN only: someone else's wait took it, which cannot be, or a spurious poll.
-    if (::read(event_, &count, sizeof count) < 0) return;
+    event_.wait(timeout);
   }
 
-  void wake() noexcept override {
-    const std::uint64_t one = 1;
-    // EAGAIN means that the counter is full of wakes already.
-    if (::write(event_, &one, sizeof one) < 0) return;
-  }
+  void wake() noexcept override { event_.wake(); }
 
   const char* name() const noexcept override { return "posix"; }
 
  private:
   std::vector<Completion> done_;  // capacity is the depth: push_back never allocates
-  int event_ = -1;
+  WakeEvent event_;
 };
 
 }  // namespace

@@ -336,7 +336,10 @@ void Log::sleep(bool committing) noexcept {
 }
 
 void Log::scribe() noexcept {
-  queue_->attach();
+  const int attached = queue_->attach();
+  attached_.store(attached, std::memory_order_release);
+  attached_.notify_one();
+  if (attached < 0) return;
   for (;;) {
     bool stopping = false;
     role_.lock();

@@ -232,6 +232,7 @@ class Log {
   Error check_owner();
   Error check_new();
   Error start(const Recovered& recovered);
+  int hire_scribe();
   Uuid new_uuid(const Recovered& recovered) const;
   void scribe() noexcept;
   bool has_work(bool committing, Nanos& limit) noexcept;
@@ -257,6 +258,9 @@ class Log {
   Buffer buffer_;
   std::unique_ptr<Committer> committer_;
   std::thread scribe_;
+  // What the scribe's attach() answered: by the scribe, for who opens, who waits for it.
+  static constexpr int kUnattached = 1;
+  std::atomic<int> attached_{kUnattached};
   std::vector<EpochEnd> ends_;  // of earlier epochs; constant after opening
   Catalog catalog_;             // likewise
   RecoveryReport report_;

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 #include <new>
 #include <system_error>
@@ -97,20 +96,15 @@ Error Log::open_dir(io::Disk& disk) {
 }
 
 Error Log::lock() {
-  std::int64_t holder = 0;
-  int locked = dir_->lock(holder);
-  // A process that was killed holds the lock until the kernel has ended its last
-  // writes, so that they cannot land on us. That is soon over; who lives is not waited for.
-  constexpr int kMostWaits = 5000;
-  for (int waits = 0; locked == -EWOULDBLOCK && waits < kMostWaits; ++waits) {
-    if (holder <= 0 || ::kill(static_cast<pid_t>(holder), 0) == 0 || errno != ESRCH) break;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    locked = dir_->lock(holder);
-  }
+  io::LockHolder holder;
+  const int locked = dir_->lock(holder);
   if (locked == 0 || planted(Plant::lock_ignored)) return {};
   if (locked != -EWOULDBLOCK) return io_error(path_, "LOCK", "lock it", locked);
   std::string who = "another process";
-  if (holder > 0) who = "process " + std::to_string(holder);
+  if (holder.process > 0) who = "process " + std::to_string(holder.process);
+  // It was killed, and the kernel has not ended its last writes; or it is in another
+  // container.
+  if (holder.gone) who += ", which does not run here any more; waited for its last writes to end";
   return make_error(Code::held, path_ + ": held open for writing by " + who);
 }
 
@@ -218,10 +212,14 @@ Error Log::start(const Recovered& recovered) {
   ends_ = committer_->manifest().ends;
   catalog_ = committer_->manifest().catalog;
   max_content_ = committer_->max_content();
-  if (options_.manual) {
-    queue_->attach();
-    return {};
-  }
+  const int attached = options_.manual ? queue_->attach() : hire_scribe();
+  if (attached == 0) return {};
+  committer_.reset();
+  return io_error(path_, "", "set up asynchronous writing", attached);
+}
+
+// What the queue answered to its new owner.
+int Log::hire_scribe() {
   committer_->hire([this] { wake_scribe(); });
   // The new thread inherits the mask: it is to see no signal of the application.
   sigset_t all;
@@ -236,7 +234,10 @@ Error Log::start(const Recovered& recovered) {
     throw;
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return {};
+  attached_.wait(kUnattached, std::memory_order_acquire);
+  const int attached = attached_.load(std::memory_order_acquire);
+  if (attached < 0) scribe_.join();
+  return attached;
 }
 
 Code Log::close(Nanos drain) noexcept {

@@ -7,6 +7,8 @@
                                     layouts and values is that of layout.golden
   header.py exports LIBWARDEN.SO    it exports what the header declares, nothing else
   header.py archive LIBWARDEN.A     it defines nothing under the names of others
+  header.py loads LIBWARDEN.SO      a program that was not linked with it can load it, as
+                                    Python does, and its thread-local storage is small
   header.py update COMPILER         writes layout.golden anew, for review
 
 The program is generated from the header: every struct with size, alignment, and the
@@ -14,6 +16,7 @@ offset, size and type of each field; every constant with its value; every *_INIT
 initialises its struct. layout.golden is plain text, for bindings to check too.
 """
 
+import ctypes
 import difflib
 import re
 import subprocess
@@ -158,12 +161,50 @@ def check_archive(library):
                       f"lacks: {missing or 'nothing'}")
 
 
+# The loader keeps some hundred bytes of static thread-local storage for all libraries
+# that are loaded late, ours among many; what asks for more is refused.
+MAX_TLS_BYTES = 256
+MAX_TLS_ALIGN = 64
+
+
+def check_loads(library):
+    segments = run(["readelf", "-lW", library], "readelf cannot read it").splitlines()
+    sizes = [line.split() for line in segments if line.split()[:1] == ["TLS"]]
+    if len(sizes) != 1:
+        raise Failure(f"{library}: {len(sizes)} TLS segments; expected 1. Has readelf's form "
+                      "changed?")
+    size, align = int(sizes[0][5], 16), int(sizes[0][-1], 16)
+    if size > MAX_TLS_BYTES or align > MAX_TLS_ALIGN:
+        raise Failure(f"{library}: {size} bytes of thread-local storage, aligned to {align}; "
+                      f"expected at most {MAX_TLS_BYTES}, {MAX_TLS_ALIGN}: readelf -sW names them")
+    try:
+        loaded = ctypes.CDLL(library)
+    except OSError as error:
+        raise Failure(f"dlopen: {error}") from error
+    text = header_text()
+    parts = [int(re.search(rf"^#define WARDEN_VERSION_{part}\s+(\d+)", text, re.MULTILINE)[1])
+             for part in ("MAJOR", "MINOR", "PATCH")]
+    loaded.warden_version_string.restype = ctypes.c_char_p
+    version = loaded.warden_version_string().decode()
+    if version != ".".join(map(str, parts)):
+        raise Failure(f"{library}: says version {version}; expected that of the header, {parts}")
+    # A store, so that the thread-local variables are used as well.
+    store = ctypes.c_void_p()
+    opened = loaded.warden_open(None, None, ctypes.byref(store), None)
+    closed = loaded.warden_close(store, ctypes.c_int64(0))
+    loaded.warden_free(store)
+    if (opened, closed) != (0, 0):
+        raise Failure(f"{library}: opening a store answers {opened}, closing it {closed}; "
+                      "expected 0, 0")
+
+
 def update(compiler):
     GOLDEN.write_text(table(compiler, "c99"))
 
 
 COMMANDS = {"standard": (check_standard, 2), "exports": (check_exports, 1),
-            "archive": (check_archive, 1), "update": (update, 1)}
+            "archive": (check_archive, 1), "loads": (check_loads, 1),
+            "update": (update, 1)}
 
 
 def main():

@@ -54,9 +54,9 @@ using Hook = std::function<Answer(const Call&)>;
 
 struct Behavior {
   Hook hook;
-  std::int64_t lock_holder = 0;  // whom an answered lock() names
-  std::string note;              // of make_queue(), unless the disk below has one
-  bool buffered = false;         // the file system refuses O_DIRECT
+  io::LockHolder lock_holder;  // whom an answered lock() names
+  std::string note;            // of make_queue(), unless the disk below has one
+  bool buffered = false;       // the file system refuses O_DIRECT
   // Queues write and flush in the submitting call, through the hook like everything else.
   bool synchronous = false;
 };
@@ -148,7 +148,7 @@ class HookedDir final : public io::Dir {
     const Answer answer = ask(Op::list, "");
     return answer ? static_cast<int>(*answer) : dir_->list(names);
   }
-  int lock(std::int64_t& holder) noexcept override {
+  int lock(io::LockHolder& holder) noexcept override {
     const Answer answer = ask(Op::lock, "LOCK");
     if (!answer) return dir_->lock(holder);
     holder = behavior_.lock_holder;

@@ -296,8 +296,8 @@ class SimDir final : public io::Dir {
     for (const auto& [name, node] : world_.now()) names.push_back(name);
     return 0;
   }
-  int lock(std::int64_t& holder) noexcept override {
-    holder = 0;
+  int lock(io::LockHolder& holder) noexcept override {
+    holder = {};
     if (const int error = world_.enter_aside(Point::open); error < 0) return error;
     if (world_.locked) return -EWOULDBLOCK;
     world_.locked = true;

@@ -6,34 +6,24 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
-#include <functional>
 
 #include "../log/log_fixture.hpp"
+#include "child.hpp"
 #include "io/fork.hpp"
 #include "refused_call.hpp"
 
 namespace warden::log::test {
 namespace {
 
+using warden::test::in_child;
 using warden::test::refuse;
-
-// Runs `body` in a child; its answer must be 0, else the line where it gave up.
-int in_child(const std::function<int()>& body) {
-  const pid_t child = ::fork();
-  if (child == 0) _exit(body());
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
-
-#define GIVE_UP_UNLESS(cond) \
-  if (!(cond)) return __LINE__ % 250 + 1
 
 // Appends, syncs, closes, reopens: 0 if all is there.
 int use_store(const std::string& path, const char* backend, const std::string& note) {
@@ -88,6 +78,36 @@ TEST(RealDisk, WorksWithoutODirect) {
               return use_store(dir.path(), "io_uring", "");
             }),
             0);
+}
+
+// Its name in its parent, whoever made it: an fsync that fails is how to see it.
+TEST(RealDisk, ADirectoryIsMadeDurableUntilItHoldsAStore) {
+  TempDir dir;
+  std::filesystem::create_directory(dir.path());
+  EXPECT_EQ(in_child([&] {
+              const auto disk = io::make_real_disk(io::Backend::posix);
+              std::unique_ptr<io::Dir> out;
+              GIVE_UP_UNLESS(refuse(SYS_fsync, EIO));
+              GIVE_UP_UNLESS(disk->open_dir(dir.path().c_str(), true, out) == -EIO && !out);
+              GIVE_UP_UNLESS(disk->open_dir(dir.path().c_str(), false, out) == 0);
+              std::ofstream(dir.path() + "/CURRENT") << "MANIFEST-1";
+              GIVE_UP_UNLESS(disk->open_dir(dir.path().c_str(), true, out) == 0);
+              return 0;
+            }),
+            0);
+}
+
+TEST(RealDisk, AParentThatMayNotBeReadIsNoHindrance) {
+  TempDir dir;
+  std::filesystem::create_directory(dir.path());
+  EXPECT_EQ(::chmod(dir.path().c_str(), 0777), 0);
+  EXPECT_EQ(::chmod(dir.parent().c_str(), 0711), 0);
+  EXPECT_EQ(in_child([&] {
+              if (::geteuid() == 0) GIVE_UP_UNLESS(::setgid(65534) == 0 && ::setuid(65534) == 0);
+              return use_store(dir.path(), "io_uring", "");
+            }),
+            0);
+  EXPECT_EQ(::chmod(dir.parent().c_str(), 0755), 0);
 }
 
 TEST(RealDisk, AFileSizeLimitRefusesAndDoesNotKill) {

@@ -8,6 +8,7 @@
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -15,8 +16,8 @@
 
 namespace warden::test {
 
-// From now on, for this process and its children, system call `number` answers `error`;
-// with `flag`, only if its argument `arg` has it.
+// From now on, for all threads of this process and its children, system call `number` answers
+// `error`; with `flag`, only if its argument `arg` has it.
 inline bool refuse(long number, int error, unsigned arg = 0, std::uint32_t flag = 0) {
   const auto errno_return = static_cast<std::uint32_t>(SECCOMP_RET_ERRNO | error);
   const auto call = static_cast<std::uint32_t>(number);
@@ -35,7 +36,7 @@ inline bool refuse(long number, int error, unsigned arg = 0, std::uint32_t flag 
   }
   sock_fprog program = {static_cast<unsigned short>(std::size(filter)), filter};
   return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+         ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) == 0;
 }
 
 }  // namespace warden::test

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Opening, answer by answer of the system that it meets.
-#include <sys/wait.h>
 
 #include <cerrno>
 
@@ -35,14 +34,6 @@ class LogOpening : public testing::Test {
     EXPECT_EQ(error.code, code) << error.message;
     EXPECT_NE(error.message.find(says), std::string::npos) << error.message;
   }
-  // A process that was there and is not any more.
-  static pid_t dead_process() {
-    const pid_t child = ::fork();
-    if (child == 0) _exit(0);
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    return child;
-  }
 
   World store_;
   std::unique_ptr<io::Disk> below_ = sim::make_sim_disk(store_.world, store_.clock);
@@ -51,42 +42,25 @@ class LogOpening : public testing::Test {
   std::unique_ptr<Log> log_;
 };
 
-TEST_F(LogOpening, WhoWasKilledIsWaitedForWhoLivesIsNot) {
-  int left = 3;
-  disk_.hook = [&](const Call& call) -> Answer {
-    return call.op == Op::lock && left-- > 0 ? Answer(-EWOULDBLOCK) : std::nullopt;
-  };
-  disk_.lock_holder = dead_process();
-  EXPECT_EQ(open().code, Code::ok) << "its last writes have ended";
-  EXPECT_EQ(left, -1);
-  log_.reset();
-  const std::pair<pid_t, std::string> holders[] = {
-      {::getpid(), "process " + std::to_string(::getpid())},
-      {0, "another process"},
+TEST_F(LogOpening, WhoHoldsItIsNamed) {
+  const std::pair<io::LockHolder, std::string> holders[] = {
+      {{::getpid(), false}, "by process " + std::to_string(::getpid())},
+      {{::getpid(), true},
+       "by process " + std::to_string(::getpid()) +
+           ", which does not run here any more; waited for its last writes to end"},
+      {{0, false}, "by another process"},
   };
   for (const auto& [holder, says] : holders) {
     disk_.lock_holder = holder;
-    left = 1;
+    int asked = 0;
+    disk_.hook = [&](const Call& call) -> Answer {
+      if (call.op != Op::lock) return std::nullopt;
+      ++asked;
+      return -EWOULDBLOCK;
+    };
     refused(Code::held, says);
-    EXPECT_EQ(left, 0) << "asked once";
+    EXPECT_EQ(asked, 1) << "who waits is the directory, and once";
   }
-}
-
-TEST_F(LogOpening, AHolderThatIsNotOursToAskIsAlive) {
-  disk_.lock_holder = 1;
-  answers(Op::lock, "LOCK", -EWOULDBLOCK);
-  const pid_t child = ::fork();
-  if (child == 0) {
-    // Root may signal everybody: for a moment be somebody else.
-    const bool root = ::getuid() == 0;
-    if (root && ::setresuid(65534, 65534, 0) != 0) leave_child(2);
-    const Error error = open();
-    if (root && ::setresuid(0, 0, 0) != 0) leave_child(3);
-    leave_child(error.code == Code::held ? 0 : 1);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  EXPECT_EQ(status, 0);
 }
 
 TEST_F(LogOpening, EachCallThatFailsIsNamed) {

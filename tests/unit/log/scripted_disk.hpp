@@ -123,7 +123,7 @@ class ScriptedDir final : public io::Dir {
     const sim::Exempt exempt;
     return ask("list", [&] { return dir_->list(names); });
   }
-  int lock(std::int64_t& holder) noexcept override { return dir_->lock(holder); }
+  int lock(io::LockHolder& holder) noexcept override { return dir_->lock(holder); }
   int locked() noexcept override { return dir_->locked(); }
   void unlock() noexcept override { dir_->unlock(); }
   int make_queue(unsigned depth, std::unique_ptr<io::Queue>& out,

@@ -75,7 +75,7 @@ class HookedDir final : public io::Dir {
   int unlink(const char* name) noexcept override { return dir_->unlink(name); }
   int sync() noexcept override { return dir_->sync(); }
   int list(std::vector<std::string>& names) noexcept override { return dir_->list(names); }
-  int lock(std::int64_t& holder) noexcept override { return dir_->lock(holder); }
+  int lock(io::LockHolder& holder) noexcept override { return dir_->lock(holder); }
   int locked() noexcept override { return dir_->locked(); }
   void unlock() noexcept override { dir_->unlock(); }
   int make_queue(unsigned depth, std::unique_ptr<io::Queue>& out,
