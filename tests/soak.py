@@ -122,6 +122,7 @@ class Soak:
 
     def stop(self, *_):
         self.stopping = True
+        print("soak: ends with the slices that run", flush=True)
 
     def take(self):
         """The harness that had the fewest slices and does not run now, or None."""
@@ -176,8 +177,11 @@ class Soak:
         threads = [threading.Thread(target=self.work) for _ in range(min(jobs, len(HARNESSES)))]
         for thread in threads:
             thread.start()
+        # By turns: a signal that comes just before a wait without an end is not handled
+        # before that has ended.
         for thread in threads:
-            thread.join()
+            while thread.is_alive():
+                thread.join(0.2)
         return 1 if self.failed else 0
 
 

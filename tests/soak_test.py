@@ -89,12 +89,14 @@ class Driver(unittest.TestCase):
                      "until [ -e \"$BOX/told\" ]; do sleep 0.02; done\n" + GOOD)
         process = subprocess.Popen(self.command("--jobs", "1", "--minutes", "60"),
                                    env={**os.environ, "BOX": str(self.build)},
-                                   stdout=subprocess.DEVNULL)
+                                   stdout=subprocess.PIPE, text=True)
         while not (self.build / "begun").exists():
             self.assertIsNone(process.poll())
         process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.stdout.readline(), "soak: ends with the slices that run\n")
         (self.build / "told").touch()
-        self.assertEqual(process.wait(), 0)
+        process.communicate()
+        self.assertEqual(process.returncode, 0)
         self.assertEqual(self.sums("simulation")["lines"]["log simulation"]["seeds"], 200)
 
     def test_the_report_replaces_what_stands_between_its_marks(self):
