@@ -286,8 +286,8 @@ WARDEN_API int32_t warden_backup(warden_store *store, const char *dest, warden_b
  *  to now it raises what late events have armed in the past.
  *  WARDEN_E_OUT_OF_RANGE if to_ns lies before the present time;
  *  WARDEN_E_BAD_STATE on the real clock. E_NO_SPACE or E_NO_MEMORY if there was no room
- *  for some of them: time has moved, and the next call raises them (to_ns may be the
- *  same). */
+ *  for some of them, or not even for the move: the same call once more raises what is
+ *  left. */
 WARDEN_API int32_t warden_clock_advance(warden_store *store, int64_t to_ns);
 
 /* -------------------------------------------------------------------- flows */

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <mutex>
 #include <new>
 #include <vector>
@@ -17,6 +18,8 @@ namespace {
 
 struct Registry {
   std::mutex mutex;  // held across fork(), so that the child finds the table whole
+  std::condition_variable all_made;
+  unsigned making = 0;  // NoForks that there are; fork() waits for none
   std::vector<int> fds;
   // Written only by the child's handler, while the child has one thread; read by
   // anyone. Relaxed: the child's later threads are created after the store.
@@ -28,14 +31,23 @@ Registry& registry() noexcept {
   alignas(Registry) static unsigned char place[sizeof(Registry)];
   static Registry* const made = [] {
     auto* fresh = new (place) Registry;
-    pthread_atfork([] { registry().mutex.lock(); }, [] { registry().mutex.unlock(); },
-                   [] {
-                     Registry& all = registry();
-                     for (int fd : all.fds) ::close(fd);
-                     all.fds.clear();
-                     all.generation.fetch_add(1, std::memory_order_relaxed);
-                     all.mutex.unlock();
-                   });
+    pthread_atfork(
+        [] {
+          Registry& all = registry();
+          std::unique_lock lock(all.mutex);
+          all.all_made.wait(lock, [&] { return all.making == 0; });
+          lock.release();
+        },
+        [] { registry().mutex.unlock(); },
+        [] {
+          Registry& all = registry();
+          // Whoever waits on it is a thread of the parent's.
+          new (&all.all_made) std::condition_variable;
+          for (int fd : all.fds) ::close(fd);
+          all.fds.clear();
+          all.generation.fetch_add(1, std::memory_order_relaxed);
+          all.mutex.unlock();
+        });
     return fresh;
   }();
   return *made;
@@ -44,16 +56,22 @@ Registry& registry() noexcept {
 }  // namespace
 
 NoFork::NoFork() noexcept {
-  registry().mutex.lock();
+  Registry& all = registry();
+  const std::lock_guard lock(all.mutex);
+  ++all.making;
 }
 
 NoFork::~NoFork() {
-  registry().mutex.unlock();
+  Registry& all = registry();
+  const std::lock_guard lock(all.mutex);
+  if (--all.making == 0) all.all_made.notify_all();
 }
 
 bool NoFork::guard_fd(int fd) noexcept {
   try {
-    registry().fds.push_back(fd);
+    Registry& all = registry();
+    const std::lock_guard lock(all.mutex);
+    all.fds.push_back(fd);
   } catch (const std::bad_alloc&) {
     return false;
   }

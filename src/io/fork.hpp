@@ -6,15 +6,17 @@
 // all of them in the child, which thereby can neither write nor hold a store.
 //
 // Invariants
-// 1. A descriptor is opened and registered under one lock, and taken out and closed under
-//    it; fork() takes it as well. So the table never names a number that was reused, and
-//    no child begins between the two with a descriptor that the table does not know.
+// 1. While a descriptor is opened and registered there is a NoFork, which fork() waits for;
+//    it is taken out and closed under the table's lock, which fork() takes. So the table
+//    never names a number that was reused, and no child begins between the two with a
+//    descriptor that the table does not know.
 // 2. generation() differs between a parent and its forked children, so that an
 //    object can tell that it was inherited.
-// 3. No deadlock comes of that lock. Under it there are only system calls that open, map and
-//    close, none of which waits for another thread (a FIFO is opened O_NONBLOCK), and
-//    growing the table. That may take a lock of the allocator, which fork() takes after
-//    ours too. Nobody is called back. fork() waits as long as such a system call takes.
+// 3. Only fork() waits for a NoFork, as long as the system calls under it take: opening,
+//    listing, mapping, none of which waits for another thread (a FIFO is opened
+//    O_NONBLOCK). Nobody else who opens or closes does, of this store or another. The
+//    table's lock is held for a few instructions, and for growing the table: that may take
+//    a lock of the allocator, which fork() takes after ours too. Nobody is called back.
 // 4. A child made by clone() without the C library's handlers is not covered.
 #pragma once
 
@@ -22,7 +24,7 @@
 
 namespace warden::io {
 
-// While there is one, no other thread forks, and none opens or closes here.
+// While there is one, no other thread forks. Its own thread must not.
 class NoFork {
  public:
   NoFork() noexcept;

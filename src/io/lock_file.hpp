@@ -9,7 +9,8 @@
 // Invariants
 // 1. The lock is what counts. The text decides only whether it is worth while to wait, and
 //    what the message says.
-// 2. Who lives is not waited for. Who was killed is: the kernel keeps the lock until the
+// 2. Who is seen to live is not waited for (a holder in another PID namespace is not seen).
+//    Who was killed is: the kernel keeps the lock until the
 //    last write of its ring has landed. A number alone may be another process's by now (a
 //    container that is started again calls everybody by the same numbers), so a holder
 //    lives only if a process of that number started when the text says.

@@ -98,6 +98,7 @@ class RealDir final : public Dir {
   int sync() noexcept override { return ::fsync(fd_) == 0 ? 0 : -errno; }
 
   int list(std::vector<std::string>& names) noexcept override {
+    NoFork hold;  // closed again before a child can begin
     const int copy = ::openat(fd_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (copy < 0) return -errno;
     DIR* dir = ::fdopendir(copy);
@@ -213,7 +214,13 @@ class RealDisk final : public Disk {
     // Who may not read it may still have a store in it: then the whole file system.
     if (parent < 0 && errno == EACCES) return ::syncfs(dir) == 0 ? 0 : -errno;
     if (parent < 0) return -errno;
-    const int result = ::fsync(parent) == 0 ? 0 : -errno;
+    struct stat ours {};
+    struct stat above {};
+    // The root of a file system of its own is there anyway, and what stands above it may
+    // have no directory to flush (a read-only image, for one).
+    const bool mounted =
+        ::fstat(dir, &ours) == 0 && ::fstat(parent, &above) == 0 && ours.st_dev != above.st_dev;
+    const int result = mounted || ::fsync(parent) == 0 ? 0 : -errno;
     ::close(parent);
     return result;
   }
@@ -271,14 +278,10 @@ void RealFile::will_read(std::uint64_t offset, std::uint64_t size) noexcept {
   ::posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(size), POSIX_FADV_WILLNEED);
 }
 
-// Where O_DIRECT is to be had, segments are written past the cache, which is right then.
+// Not only where O_DIRECT is refused: there are file systems that take it and write through
+// the cache all the same. What is not flushed stays.
 void RealFile::drop_cached() noexcept {
-  const int flags = ::fcntl(fd_, F_GETFL);
-  if (flags >= 0 && ::fcntl(fd_, F_SETFL, flags | O_DIRECT) == 0) {
-    ::fcntl(fd_, F_SETFL, flags);
-    return;
-  }
-  ::posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED);  // leaves what is not flushed
+  ::posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED);
 }
 
 std::int64_t RealFile::size() noexcept {

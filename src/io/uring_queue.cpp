@@ -12,7 +12,8 @@
 // 3. What the kernel does not take (EAGAIN, EBUSY) stays queued and goes with the
 //    next call; nothing is dropped, and nothing is answered before its completion.
 // 4. Any other refusal, such as that of a seccomp filter installed later, is final: the
-//    ring is given back. What the kernel had not taken is answered with that error at once.
+//    ring is given back. What the kernel had not taken is answered with that error at once
+//    (EIO, if it is one after which callers would wait for room or memory).
 //    What it had taken is answered so when nothing of it can land any more: completions
 //    cannot be had (DEFER_TASKRUN posts them only to who enters), but the kernel lets go of
 //    the ring's file table only after the last write. One end of a pipe stands in that table
@@ -25,6 +26,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <new>
 #include <vector>
 
@@ -223,7 +225,11 @@ class UringQueue final : public Queue {
   }
 
   void refuse(int error) noexcept {
-    refused_ = error;
+    // The ring does not come back, so nobody is to wait for room or memory.
+    constexpr int kWorthWaiting[] = {ENOMEM, ENOSPC, EDQUOT, EMFILE, ENFILE, EFBIG};
+    const bool waits = std::find(std::begin(kWorthWaiting), std::end(kWorthWaiting), -error) !=
+                       std::end(kWorthWaiting);
+    refused_ = waits ? -EIO : error;
     io_uring_cqe* cqe = nullptr;
     while (io_uring_cq_ready(&ring_) != 0 && io_uring_peek_cqe(&ring_, &cqe) == 0) {
       Completion done;

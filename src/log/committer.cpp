@@ -74,7 +74,7 @@ Nanos Committer::idle_time(bool drain) noexcept {
   Nanos until = kNever;
   if (!drain) {
     // A beacon comes behind all that is published, so not while some of that waits.
-    if (beacon_owed_ && outstanding_ == 0 && !pending()) until = std::min(until, beacon_due_);
+    if (beacon_owed_ && rests()) until = std::min(until, beacon_due_);
     const std::uint64_t wanted = free_wanted();
     // One that a backup holds: its owner asks again.
     const bool freeing = wanted != 0 && clerk_.idle() && !is_pinned(wanted);
@@ -195,6 +195,8 @@ bool Committer::build_blocks() noexcept {
 
 bool Committer::issue_flush() noexcept {
   if (written_sequence_ == asked_sequence_) return false;
+  // Of two that wait for the same page, either may be the one that is told of its loss.
+  if (dir_.buffered() && (flushes_[0].active || flushes_[1].active)) return false;
   for (unsigned i = 0; i < kFlushes; ++i) {
     Flush& flush = flushes_[i];
     if (flush.active) continue;
@@ -242,15 +244,19 @@ void Committer::advance_durable(std::uint64_t end) noexcept {
   listener_.durable(static_cast<Lsn>(end));
 }
 
+// All that was published is in blocks, and all of these are flushed.
+bool Committer::rests() const noexcept {
+  return outstanding_ == 0 && flushed_sequence_ == next_sequence_ && !pending();
+}
+
 // An empty block that says how far the log was flushed, once the log has rested:
 // it lets recovery tell a damaged last block from one that was never acknowledged.
 bool Committer::beacon() noexcept {
-  if (!beacon_owed_ || outstanding_ != 0 || pending()) return false;
+  if (!beacon_owed_ || !rests()) return false;
   if (clock_.now_elapsed() < beacon_due_) return false;
   beacon_owed_ = false;
   if (planted(Plant::no_beacon)) return false;
-  if (!slot_free()) return false;
-  WARDEN_ASSERT(current_.offset + kBeaconPage <= current_.entry.size);
+  WARDEN_ASSERT(slot_free() && current_.offset + kBeaconPage <= current_.entry.size);
   build_block({}, kBlockBeacon);
   submit_slot(slot_at(next_sequence_ - 1));
   return true;
@@ -311,7 +317,7 @@ void Committer::fail(const char* what, std::int64_t result) noexcept {
 void Committer::set_starved(const char* what, int error) noexcept {
   if (error == 0 && planted(Plant::starved_for_ever)) return;
   const int before = starved_.load(std::memory_order_relaxed);  // written here alone
-  const bool begins = before == 0 && error != 0;
+  const bool begins = error != 0 && (before == 0 || code_of_errno(before) != code_of_errno(error));
   const bool ends = before != 0 && error == 0;
   if (begins) listener_.starved(what, error);
   starved_.store(error, std::memory_order_release);

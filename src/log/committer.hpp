@@ -38,7 +38,6 @@
 #include "log/backup.hpp"
 #include "log/buffer.hpp"
 #include "log/clerk.hpp"
-#include "log/errors.hpp"
 #include "log/manifest.hpp"
 #include "log/recovery.hpp"
 
@@ -67,8 +66,8 @@ struct Listener {
   std::function<void()> segment;  // another one was begun
 };
 
-// At the end of each segment, kept for the beacon: that a segment's last records were
-// acknowledged is provable at any time, not only until it is full.
+// At the end of each segment, kept for the beacon: once the log rests, that a segment's last
+// records were acknowledged is provable also where it is full.
 inline constexpr std::uint32_t kBeaconPage = kPage;
 
 class Committer {
@@ -144,10 +143,6 @@ class Committer {
   bool starved() const noexcept { return starved_by() != 0; }
   // The errno of what found no room; 0: there is some.
   int starved_by() const noexcept { return starved_.load(std::memory_order_acquire); }
-  // no_space, or no_memory where it was descriptors or memory; for messages, as it changes.
-  Code scarce() const noexcept {
-    return code_of_errno(starved_by()) == Code::no_memory ? Code::no_memory : Code::no_space;
-  }
   // Bytes of segments that can still be written without a new file.
   std::uint64_t room() const noexcept { return room_.load(std::memory_order_relaxed); }
   // The next segment is there, so that more will be made in time.
@@ -236,6 +231,7 @@ class Committer {
   bool slot_free() const noexcept { return next_sequence_ - written_sequence_ < kSlots; }
   static bool retryable(std::int64_t result) noexcept;
   bool write_here(Slot& slot) noexcept;
+  bool rests() const noexcept;
   void fail(const char* what, std::int64_t result) noexcept;
   void set_starved(const char* what, int error) noexcept;
 

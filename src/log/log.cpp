@@ -25,12 +25,13 @@ bool Log::forked() const noexcept {
 Code Log::refuse(ReserveFlags flags, std::size_t want, const std::uint64_t* taken) const noexcept {
   if (committer_->failed()) return Code::io;
   if (closing_.load(std::memory_order_acquire)) return Code::store_closed;
-  const bool starved = committer_->starved();
+  const int missing = committer_->starved_by();
+  const bool starved = missing != 0;
   if (starved && planted(Plant::full_disk_refuses_none)) return Code::ok;
   if (!starved && committer_->spare_ready()) return Code::ok;
   const bool cleaner = has(flags, ReserveFlags::cleaner);
   const bool closing = has(flags, ReserveFlags::closing);
-  const Code scarce = committer_->scarce();
+  const Code scarce = code_of_errno(missing);  // no_space; no_memory, of descriptors too
   if (starved && !cleaner && !closing) return scarce;
   // What has been reserved must find room too, in blocks that are padded. The last of it
   // is the cleaner's, since it alone can make room: on a full disk it copies nothing

@@ -75,8 +75,8 @@ struct Recovered {
 // live: a writer may be at work; only what it is known to have flushed is applied.
 Error recover(io::Dir& dir, const std::string& path, bool live, ReplaySink& sink, Recovered& out);
 
-// For who does not hold the lock: whether there is a writer is looked up, and again should
-// what is there look damaged, since one may have come meanwhile.
+// For who does not hold the lock: whether there is a writer is looked up, and all of it done
+// again if one came meanwhile.
 Error recover_unlocked(io::Dir& dir, const std::string& path, ReplaySink& sink, Recovered& out);
 
 // The records of a catalog, under LSN none.

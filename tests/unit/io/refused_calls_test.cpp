@@ -81,10 +81,14 @@ TEST_F(RefusedCalls, RegisteringFiles) {
             0);
 }
 
+// UBSan asks by a pipe of its own whether an address can be read: without one it takes
+// every object for damaged.
+#if !defined(__SANITIZE_ADDRESS__)
 TEST_F(RefusedCalls, ThePipeOfTheRing) {
   EXPECT_EQ(falls_back(SYS_pipe2, EMFILE), 0);
   ++kept_;
 }
+#endif
 
 TEST_F(RefusedCalls, TheEventThatWakes) {
   for (const io::Backend backend :

@@ -292,7 +292,9 @@ TEST_F(Cleaned, AReaderOnWhomAWriterComesBeginsAnew) {
         EXPECT_EQ(log_->sync(kNever), Code::ok);
         EXPECT_EQ(clean(kNever), Code::ok);
       }
-      if (!stays) EXPECT_EQ(log_->close(kSecond), Code::ok);
+      if (!stays) {
+        EXPECT_EQ(log_->close(kSecond), Code::ok);
+      }
       return {};
     };
     Options options = tiny_options();

@@ -6,6 +6,7 @@
 #include <condition_variable>
 
 #include "clerk_fixture.hpp"
+#include "log/errors.hpp"
 
 namespace warden::log::test {
 namespace {

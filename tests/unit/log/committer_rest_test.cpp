@@ -82,6 +82,33 @@ TEST_F(CommitterRest, AFullSegmentBearsABeaconToo) {
   EXPECT_EQ(error.offset, 30u * kPage) << error.message;
 }
 
+// The segment's last block waits for room while the beacon of the one before comes due: its
+// page is for the beacon that is to prove the last block.
+TEST_F(CommitterRest, TheBeaconsPageIsNotSpentOnABlockBeforeTheLast) {
+  options_.beacon_after = 100 * kMilli;
+  begin_with_spare();
+  for (int i = 0; i < 28; ++i) {
+    put(10);
+    ASSERT_TRUE(committer_->commit_inline());
+  }
+  put(10);
+  turn();
+  ASSERT_EQ(held(), Held{"write wal-1 122880+4096"});
+  queue_->finish(0, -ENOSPC);
+  turn();
+  clock_.advance(options_.beacon_after);
+  turn();
+  EXPECT_EQ(held(), Held{});
+  EXPECT_EQ(committer_->idle_time(), options_.starved_retry - options_.beacon_after);
+  clock_.advance(options_.starved_retry);
+  settle(false);
+  clock_.advance(options_.beacon_after);
+  EXPECT_TRUE(turn());
+  EXPECT_EQ(held(), Held{"write wal-1 126976+4096"});
+  settle(false);
+  expect_recovered(30);
+}
+
 TEST_F(CommitterRest, NoRecordTakesTheBeaconsPage) {
   begin_with_spare();
   for (int i = 0; i < 29; ++i) {

@@ -244,6 +244,20 @@ TEST_F(CommitterBlocks, TwoFlushesAreInFlightAtMost) {
   expect_recovered(4);
 }
 
+TEST_F(CommitterBlocks, WithoutODirectOneFlushIsInFlightAtMost) {
+  script_.buffered = true;
+  begin_segment();
+  for (int i = 0; i < 2; ++i) {
+    put(10);
+    committer_->turn(true);
+    queue_->finish(held().size() - 1);  // its write
+    committer_->turn(true);
+  }
+  EXPECT_EQ(held(), Held{"flush wal-1"}) << "only one of them would be told of a lost page";
+  settle();
+  expect_recovered(3);
+}
+
 TEST_F(CommitterBlocks, WhatAYoungerFlushCoversIsLostWithTheOlder) {
   begin_segment();
   const Lsn before = committer_->durable();

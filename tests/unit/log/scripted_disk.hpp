@@ -29,6 +29,7 @@ inline constexpr std::int64_t kDo = std::numeric_limits<std::int64_t>::min();
 
 class Script {
  public:
+  bool buffered = false;  // the file system refuses O_DIRECT
   void answer(const std::string& what, std::initializer_list<std::int64_t> results) {
     auto& list = answers_[what];
     list.insert(list.end(), results);
@@ -126,6 +127,7 @@ class ScriptedDir final : public io::Dir {
   int lock(io::LockHolder& holder) noexcept override { return dir_->lock(holder); }
   int locked() noexcept override { return dir_->locked(); }
   void unlock() noexcept override { dir_->unlock(); }
+  bool buffered() const noexcept override { return script_.buffered; }
   int make_queue(unsigned depth, std::unique_ptr<io::Queue>& out,
                  std::string& note) noexcept override {
     return dir_->make_queue(depth, out, note);
