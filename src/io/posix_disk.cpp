@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <new>
@@ -37,7 +38,7 @@ int open_guarded(int dir, const char* name, int flags) noexcept {
 // accept it there and refuse at the first write are found by one read, which needs
 // the same alignment and changes nothing. The page is on the stack: in thread-local
 // storage it would keep the library from being loaded by dlopen() (tests/header).
-int open_direct(int dir, const char* name, int flags, bool& buffered) noexcept {
+int open_direct(int dir, const char* name, int flags, std::atomic<bool>& buffered) noexcept {
   int fd = open_guarded(dir, name, flags | O_DIRECT);
   if (fd < 0 && fd != -EINVAL) return fd;
   if (fd >= 0) {
@@ -48,7 +49,7 @@ int open_direct(int dir, const char* name, int flags, bool& buffered) noexcept {
   } else {
     flags &= ~O_EXCL;  // the file may have been made before the refusal
   }
-  buffered = true;
+  buffered.store(true, std::memory_order_relaxed);
   return open_guarded(dir, name, flags);
 }
 
@@ -163,7 +164,7 @@ class RealDir final : public Dir {
     lock_ = -1;
   }
 
-  bool buffered() const noexcept override { return buffered_; }
+  bool buffered() const noexcept override { return buffered_.load(std::memory_order_relaxed); }
 
   int make_queue(unsigned depth, std::unique_ptr<Queue>& out, std::string& note) noexcept override {
     if (backend_ != Backend::posix) {
@@ -182,7 +183,9 @@ class RealDir final : public Dir {
  private:
   int fd_;
   int lock_ = -1;
-  bool buffered_ = false;  // by the opener's thread, then by the log's clerk
+  // Set by the opener's thread, then by the log's clerk; read by the scribe before it flushes a
+  // file. Relaxed: the file's own way from the clerk to the scribe orders it.
+  std::atomic<bool> buffered_{false};
   const std::uint32_t generation_ = fork_generation();
   Backend backend_;
 };
