@@ -90,7 +90,11 @@ TEST(FailingRing, EndsTheLogOnceAndForAll) {
     log->release(credit);
     EXPECT_EQ(log->wait_durable(last, kNever), Code::outcome_unknown);
     EXPECT_EQ(log->reserve(1, 1, ReserveFlags::none, credit), Code::io);
-    EXPECT_NE(log->why(Code::io).find("Input/output error"), std::string::npos);
+    // What is under way at that moment, a flush of the next segment, say, may meet it first;
+    // flushing such a file answers EINVAL.
+    const std::string why = log->why(Code::io);
+    EXPECT_NE(why.find("/wal-"), std::string::npos) << why;
+    EXPECT_TRUE(why.ends_with("Input/output error") || why.ends_with("Invalid argument")) << why;
     EXPECT_EQ(log->close(kNever), Code::outcome_unknown);
     EXPECT_EQ(told, 1);
     log.reset();
