@@ -12,24 +12,9 @@
 #include <thread>
 
 #include "../../sim/hooked_disk.hpp"
+#include "counted_threads.hpp"
 #include "log_fixture.hpp"
 #include "sim_store.hpp"
-
-// The program is linked so that std::thread asks here for its thread first.
-namespace {
-std::atomic<bool> g_no_threads{false};
-}
-extern "C" {
-using ThreadState = std::unique_ptr<std::thread::_State>;
-void warden_real_start(std::thread*, ThreadState, void (*)()) __asm__(
-    "__real__ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE");
-void warden_wrap_start(std::thread*, ThreadState, void (*)()) __asm__(
-    "__wrap__ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE");
-void warden_wrap_start(std::thread* thread, ThreadState state, void (*depend)()) {
-  if (g_no_threads) throw std::system_error(EAGAIN, std::generic_category());
-  warden_real_start(thread, std::move(state), depend);
-}
-}
 
 namespace warden::log::test {
 namespace {
@@ -274,9 +259,9 @@ TEST_F(LogCalls, WithoutAThreadNothingIsOpenedAndNothingHeld) {
   open()->close(kSecond);
   sigset_t before;
   pthread_sigmask(SIG_SETMASK, nullptr, &before);
-  g_no_threads = true;
+  refuse_thread(2);  // the first is the clerk's
   EXPECT_EQ(open(), nullptr);
-  g_no_threads = false;
+  refuse_thread(0);
   EXPECT_EQ(error_.code, Code::no_memory);
   EXPECT_NE(error_.message.find("scribe thread"), std::string::npos) << error_.message;
   sigset_t after;

@@ -37,16 +37,8 @@ class ClerkBackup : public ClerkTest {
     std::unique_ptr<Log> log;
     const Error error = Log::open(*plain_, copy(), options_, sink, log);
     ASSERT_EQ(error.code, Code::ok) << error.message;
-    std::map<Lsn, std::string> found;
-    std::string told;
-    for (const Seen& seen : sink.seen) {
-      if (seen.lsn == Lsn::none) {
-        told += seen.content;
-      } else {
-        found[seen.lsn] = seen.content;
-      }
-    }
-    EXPECT_EQ(told, catalog);
+    const auto [found, handed_on] = told(sink);
+    EXPECT_EQ(handed_on, catalog);
     std::map<Lsn, std::string> expected;
     for (const Lsn lsn : records) {
       if (lsn > gone_to) expected[lsn] = issued_[lsn];

@@ -232,14 +232,8 @@ class ClerkTest : public testing::Test {
     EXPECT_EQ(names, expected);
   }
 
-  // Opens it anew without the gate: everything acknowledged is there but what was freed,
-  // as a whole and with the catalog that stands for it, and nothing that was never issued.
-  void expect_kept() {
-    log_.reset();
-    KeepingSink sink;
-    std::unique_ptr<Log> log;
-    const Error error = Log::open(*plain_, dir_->path(), options_, sink, log);
-    ASSERT_EQ(error.code, Code::ok) << error.message;
+  // Records by LSN, and what the catalog hands on.
+  static std::pair<std::map<Lsn, std::string>, std::string> told(const KeepingSink& sink) {
     std::map<Lsn, std::string> found;
     std::string catalog;
     for (const Seen& seen : sink.seen) {
@@ -249,6 +243,17 @@ class ClerkTest : public testing::Test {
         found[seen.lsn] = seen.content;
       }
     }
+    return {found, catalog};
+  }
+  // Opens it anew without the gate: everything acknowledged is there but what was freed,
+  // as a whole and with the catalog that stands for it, and nothing that was never issued.
+  void expect_kept() {
+    log_.reset();
+    KeepingSink sink;
+    std::unique_ptr<Log> log;
+    const Error error = Log::open(*plain_, dir_->path(), options_, sink, log);
+    ASSERT_EQ(error.code, Code::ok) << error.message;
+    const auto [found, catalog] = told(sink);
     for (const auto& [lsn, text] : found) {
       const auto record = issued_.find(lsn);
       ASSERT_NE(record, issued_.end()) << text << " was never issued";
